@@ -1,0 +1,1 @@
+"""Convolutional networks with glass walls, in pure NumPy."""

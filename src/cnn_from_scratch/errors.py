@@ -1,0 +1,21 @@
+"""What goes wrong, by name. Every error also is the built-in one would expect, so `except ValueError` works."""
+
+
+class CnnError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ShapeError(CnnError, ValueError):
+    """Shapes, sizes or strides that do not fit together."""
+
+
+class FormatError(CnnError, ValueError):
+    """A file that is not what it claims to be."""
+
+
+class LimitError(CnnError, ValueError):
+    """A request beyond a stated limit, refused before anything is allocated."""
+
+
+class UnsupportedOpError(CnnError, NotImplementedError):
+    """An operator, or a version of it, that this package does not have."""

@@ -1,0 +1,162 @@
+"""Convolution, forward: as loops (the definition), by im2col (the explanation), by rows (what runs fast)."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..typing import Array, Padding, Pair
+from .conv_rows import forward_rows
+from .dtypes import float_op
+from .im2col import im2col
+from .utils import ConvGeometry, check_rank, check_shape, conv_geometry, empty_nchw, pad_sides
+
+Algorithm: TypeAlias = Literal["auto", "loops", "im2col", "im2row"]
+ALGORITHMS = ("auto", "loops", "im2col", "im2row")
+
+
+class ConvCache(NamedTuple):
+    """What `conv_backward` needs. The columns are not kept: they are made again, for they are KH*KW times larger."""
+
+    x: Array  # (N, C, H, W)       borrowed, never written
+    weight: Array  # (F, C/G, KH, KW)  borrowed, never written
+    geometry: ConvGeometry
+    groups: int
+    has_bias: bool
+    algorithm: Algorithm
+
+
+@float_op("x", "weight", "bias")
+def conv_forward(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    *,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+    algorithm: Algorithm = "auto",
+) -> tuple[Array, ConvCache]:
+    """y[n,f,oh,ow] = bias[f] + sum_{c,kh,kw} x[n, c, oh*SH + kh*DH - PH, ow*SW + kw*DW - PW] * weight[f,c,kh,kw]
+
+    What deep learning calls convolution is cross-correlation: the kernel is not flipped. With groups, filter f sees
+    only the C/G channels of its own group; groups = C is the depthwise convolution.
+
+    Parameters
+    ----------
+    x : (N, C, H, W)
+        Images.
+    weight : (F, C/G, KH, KW)
+        Filters.
+    bias : (F,), optional
+        Added to every position of a filter's output.
+    stride, dilation : int or pair
+        At least 1.
+    padding : int, (PH, PW), ((top, bottom), (left, right)), "same" or "valid"
+        Zeros around the images.
+    groups : int
+        Must divide C and F.
+    algorithm : "auto", "loops", "im2col" or "im2row"
+        The same sum in another order, so results differ by rounding only. ``"loops"`` visits every output position,
+        ``"im2col"`` makes the column matrix and one product of it, ``"im2row"`` does so piecewise, in pieces that
+        stay in the processor's cache. ``"auto"`` takes im2row without groups and im2col with them.
+
+    Returns
+    -------
+    y : (N, F, OH, OW)
+        In the memory order of x.
+    cache : ConvCache
+
+    Raises
+    ------
+    ShapeError
+        If channels, bias or groups do not fit together, or the kernel does not fit into the padded image.
+    TypeError
+        If the arrays are not all float32 or all float64 (float16 computes in float32 and comes back float16).
+
+    References
+    ----------
+    Dumoulin, Visin: A guide to convolution arithmetic for deep learning (2016). https://arxiv.org/abs/1603.07285
+
+    Examples
+    --------
+    A filter that takes the difference of neighbours: -1*0 + 1*1 = 1, -1*1 + 1*4 = 3, -1*4 + 1*9 = 5.
+
+    >>> x = np.array([0.0, 1.0, 4.0, 9.0]).reshape(1, 1, 1, 4)
+    >>> y, cache = conv_forward(x, np.array([-1.0, 1.0]).reshape(1, 1, 1, 2))
+    >>> y[0, 0]
+    array([[1., 3., 5.]])
+    """
+    check_rank("conv_forward", "x", x, "N C H W")
+    check_rank("conv_forward", "weight", weight, "F C/G KH KW")
+    N, C, H, W = x.shape
+    F, CG, KH, KW = weight.shape
+    _check_channels(x, weight, groups)
+    if bias is not None:
+        check_shape("conv_forward", "bias", bias, (F,))
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"conv_forward: algorithm must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
+    if algorithm == "auto":
+        algorithm = "im2row" if groups == 1 else "im2col"
+    geometry = conv_geometry("conv_forward", (H, W), (KH, KW), stride, padding, dilation)
+
+    forward = {"loops": _forward_loops, "im2col": _forward_im2col, "im2row": forward_rows}[algorithm]
+    y = forward(x, weight, bias, geometry, groups)  # (N, F, OH, OW)
+    return y, ConvCache(x, weight, geometry, groups, bias is not None, algorithm)
+
+
+def _check_channels(x: Array, weight: Array, groups: int) -> None:
+    C, (F, CG, _, _) = x.shape[1], weight.shape
+    if isinstance(groups, bool) or not isinstance(groups, int | np.integer) or groups < 1:
+        raise ShapeError(f"conv_forward: groups must be an int >= 1, got {groups!r}")
+    shapes = f"got x {tuple(x.shape)}, weight {tuple(weight.shape)}"
+    if C % groups or F % groups:
+        raise ShapeError(f"conv_forward: groups={groups} must divide C={C} and F={F}; {shapes}")
+    if CG * groups != C:
+        per_group = "" if groups == 1 else f" ({CG} in each of {groups} groups)"
+        raise ShapeError(f"conv_forward: x has C={C} channels but weight expects {CG * groups}{per_group}; {shapes}")
+
+
+def _forward_loops(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry, groups: int) -> Array:
+    """The definition: at every output position, the patch times the filter, summed."""
+    N, F, (OH, OW) = len(x), len(weight), geometry.output
+    CG, FG = weight.shape[1], F // groups
+    (SH, SW), (DH, DW), (KH, KW) = geometry.stride, geometry.dilation, geometry.kernel
+    xp = pad_sides(x, geometry.padding)
+    y = empty_nchw((N, F, OH, OW), x.dtype, like=x)
+    for n in range(N):
+        for f in range(F):
+            g = f // FG  # the group that filter f belongs to
+            for oh in range(OH):
+                for ow in range(OW):
+                    rows = slice(oh * SH, oh * SH + DH * (KH - 1) + 1, DH)
+                    columns = slice(ow * SW, ow * SW + DW * (KW - 1) + 1, DW)
+                    patch = xp[n, g * CG : (g + 1) * CG, rows, columns]  # (C/G, KH, KW)
+                    y[n, f, oh, ow] = np.sum(patch * weight[f])
+    return _add_bias(y, bias)
+
+
+def _forward_im2col(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry, groups: int) -> Array:
+    """The explanation: patches become columns, filters become rows, and one matrix product does the rest."""
+    N, F, (OH, OW), G = len(x), len(weight), geometry.output, groups
+    cols = columns_of(x, geometry)  # (N, C*KH*KW, OH*OW)
+    K = weight[0].size  # C/G*KH*KW
+    cols = cols.reshape(N, G, K, OH * OW)
+    rows = weight.reshape(G, F // G, K)
+    y = empty_nchw((N, F, OH, OW), x.dtype, like=x)
+    y[...] = (rows @ cols).reshape(N, F, OH, OW)
+    return _add_bias(y, bias)
+
+
+def columns_of(x: Array, geometry: ConvGeometry) -> Array:
+    """The column matrix of `x` for this geometry: (N, C*KH*KW, OH*OW)."""
+    return im2col(x, geometry.kernel, stride=geometry.stride, padding=geometry.padding, dilation=geometry.dilation)
+
+
+def _add_bias(y: Array, bias: Array | None) -> Array:
+    if bias is not None:
+        y += bias[:, None, None]  # (F, 1, 1)
+    return y

@@ -1,0 +1,249 @@
+"""Convolution climbs the ladder: by hand, by loops, by finite differences, by Hypothesis, by PyTorch's vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ladder import (
+    Case,
+    assert_forward,
+    assert_gradient,
+    assert_gradients_match,
+    conformance,
+    frozen,
+    layouts,
+)
+
+from cnn_from_scratch.errors import ShapeError
+from cnn_from_scratch.ops import conv_backward, conv_forward, is_hwnc, to_hwnc
+from cnn_from_scratch.ops.conv_forward import ALGORITHMS
+
+EXPLICIT = [a for a in ALGORITHMS if a != "auto"]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_by_hand(algorithm):
+    # x = 1 2 3      weight = 1 0     y = 1*1 + 5*2 = 11   2*1 + 6*2 = 14
+    #     4 5 6               0 2         4*1 + 8*2 = 20   5*1 + 9*2 = 23   and bias 100 on top
+    #     7 8 9
+    x = np.arange(1.0, 10.0).reshape(1, 1, 3, 3)
+    weight = np.array([[1.0, 0.0], [0.0, 2.0]]).reshape(1, 1, 2, 2)
+    y, cache = conv_forward(x, weight, np.array([100.0]), algorithm=algorithm)
+    np.testing.assert_array_equal(y[0, 0], [[111, 114], [120, 123]])
+    # dy = 1 at the lower right only: its patch is 5 6 / 8 9, and it sends the weights back to that patch
+    dx, dweight, dbias = conv_backward(np.array([[0.0, 0.0], [0.0, 1.0]]).reshape(1, 1, 2, 2), cache)
+    np.testing.assert_array_equal(dx[0, 0], [[0, 0, 0], [0, 1, 0], [0, 0, 2]])
+    np.testing.assert_array_equal(dweight[0, 0], [[5, 6], [8, 9]])
+    np.testing.assert_array_equal(dbias, [1])
+
+
+def test_the_kernel_is_not_flipped():
+    # cross-correlation: a one at the upper left of the kernel picks the upper left pixel of the patch
+    x = np.arange(4.0).reshape(1, 1, 2, 2)
+    weight = np.array([[1.0, 0.0], [0.0, 0.0]]).reshape(1, 1, 2, 2)
+    assert conv_forward(x, weight)[0].item() == 0.0
+
+
+@st.composite
+def convolutions(draw):
+    groups = draw(st.integers(1, 3))
+    KH, KW = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    dilation = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
+    sides = draw(st.integers(0, 2)), draw(st.integers(0, 2)), draw(st.integers(0, 2)), draw(st.integers(0, 2))
+    shape = (
+        draw(st.integers(0, 2)),
+        groups * draw(st.integers(1, 2)),
+        max(1, dilation[0] * (KH - 1) + 1 - sides[0] - sides[1]) + draw(st.integers(0, 3)),
+        max(1, dilation[1] * (KW - 1) + 1 - sides[2] - sides[3]) + draw(st.integers(0, 3)),
+    )
+    options = {
+        "stride": (draw(st.integers(1, 3)), draw(st.integers(1, 3))),
+        "padding": draw(st.sampled_from(["same", (sides[:2], sides[2:])])),
+        "dilation": dilation,
+        "groups": groups,
+    }
+    weight = (groups * draw(st.integers(1, 2)), shape[1] // groups, KH, KW)
+    return shape, weight, options, draw(st.booleans()), draw(st.integers(0, 2**16))
+
+
+@settings(max_examples=150, deadline=None)
+@given(convolutions())
+def test_every_algorithm_agrees_with_the_loops(drawn):
+    x_shape, w_shape, options, with_bias, seed = drawn
+    rng = np.random.default_rng(seed)
+    x, weight = rng.standard_normal(x_shape), rng.standard_normal(w_shape)
+    bias = rng.standard_normal(w_shape[0]) if with_bias else None
+    x, weight, bias = frozen(x, weight, bias)
+    expected, cache = conv_forward(x, weight, bias, **options, algorithm="loops")
+    (dy,) = frozen(rng.standard_normal(expected.shape))
+    gradients = conv_backward(dy, cache)
+    for algorithm in EXPLICIT:
+        for images in (x, to_hwnc(x)):
+            y, cache = conv_forward(images, weight, bias, **options, algorithm=algorithm)
+            np.testing.assert_allclose(y, expected, atol=1e-12)
+            for actual, wanted in zip(conv_backward(dy, cache), gradients, strict=True):
+                if wanted is None:
+                    assert actual is None
+                else:
+                    np.testing.assert_allclose(actual, wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("algorithm", EXPLICIT)
+@pytest.mark.parametrize(
+    "options", [{}, {"stride": (2, 1), "padding": 1}, {"dilation": 2, "padding": ((0, 1), (2, 1))}, {"groups": 2}]
+)
+def test_gradients_by_finite_differences(algorithm, options):
+    rng = np.random.default_rng(0)
+    groups = options.get("groups", 1)
+    inputs = {
+        "x": rng.standard_normal((2, 4, 6, 7)),
+        "weight": rng.standard_normal((4, 4 // groups, 3, 2)),
+        "bias": rng.standard_normal(4),
+    }
+    y, cache = conv_forward(**inputs, **options, algorithm=algorithm)
+    dy = rng.standard_normal(y.shape)
+    gradients = dict(zip(inputs, conv_backward(dy, cache), strict=True))
+    assert_gradients_match(lambda **v: conv_forward(**v, **options, algorithm=algorithm)[0], inputs, gradients, dy)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("algorithm", EXPLICIT)
+@pytest.mark.parametrize("case", conformance("conv2d"))
+def test_reference_vectors(case: Case, algorithm, dtype):
+    case = case.float32() if dtype == np.float32 else case
+    a = case.attrs
+    padding = ((a["pads"]["top"], a["pads"]["bottom"]), (a["pads"]["left"], a["pads"]["right"]))
+    options = {"stride": tuple(a["stride"]), "dilation": tuple(a["dilation"]), "groups": a["groups"]}
+    y, cache = conv_forward(case["x"], case["w"], case.get("b"), padding=padding, **options, algorithm=algorithm)
+    assert y.dtype == dtype
+    assert_forward(y, case["y"])
+    dx, dweight, dbias = conv_backward(case["dy"], cache)
+    assert_gradient(dx, case["dx"])
+    assert_gradient(dweight, case["dw"])
+    if a["bias"]:
+        assert_gradient(dbias, case["db"])
+    else:
+        assert dbias is None
+    if a["auto_pad"] == "SAME_UPPER":
+        same, _ = conv_forward(case["x"], case["w"], case.get("b"), padding="same", **options, algorithm=algorithm)
+        assert_forward(same, case["y"])
+
+
+@pytest.mark.parametrize("algorithm", EXPLICIT)
+def test_any_layout_gives_the_same_result(algorithm):
+    rng = np.random.default_rng(1)
+    x, weight = rng.standard_normal((2, 3, 5, 6)), rng.standard_normal((4, 3, 3, 2))
+    y, cache = conv_forward(x, weight, algorithm=algorithm)
+    dy = rng.standard_normal(y.shape)
+    expected = (y, *conv_backward(dy, cache)[:2])
+    for label, xs in layouts(x):
+        for (_, ws), (_, dys) in zip(layouts(weight), layouts(dy), strict=True):
+            y, cache = conv_forward(xs, ws, algorithm=algorithm)
+            actual = (y, *conv_backward(dys, cache)[:2])
+            for a, e in zip(actual, expected, strict=True):
+                np.testing.assert_allclose(a, e, atol=1e-13, err_msg=label)
+                assert a.dtype == np.dtype(np.float64)
+
+
+@pytest.mark.parametrize("algorithm", EXPLICIT)
+@pytest.mark.parametrize("order", [np.ascontiguousarray, to_hwnc])
+def test_results_lie_as_their_input_does(algorithm, order):
+    x = order(np.random.default_rng(0).standard_normal((2, 3, 5, 6)))
+    y, cache = conv_forward(x, np.ones((4, 3, 3, 3)), padding=1, algorithm=algorithm)
+    dx, _, _ = conv_backward(y, cache)
+    contiguous = (lambda a: a.transpose(2, 3, 0, 1)) if order is to_hwnc else (lambda a: a)
+    assert is_hwnc(y) == is_hwnc(dx) == (order is to_hwnc)
+    assert contiguous(y).flags.c_contiguous
+    assert contiguous(dx).flags.c_contiguous
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_dtype_in_is_dtype_out(dtype, algorithm):
+    x, weight, bias = np.ones((1, 2, 4, 4), dtype), np.ones((3, 2, 3, 3), dtype), np.ones(3, dtype)
+    y, cache = conv_forward(x, weight, bias, algorithm=algorithm)
+    assert {a.dtype for a in (y, *conv_backward(np.ones_like(y), cache))} == {np.dtype(dtype)}
+
+
+def test_without_dx():
+    y, cache = conv_forward(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)))
+    assert conv_backward(y, cache, need_dx=False)[0] is None
+
+
+X, W = np.ones((2, 3, 8, 8)), np.ones((6, 4, 3, 3))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: conv_forward(X, W),
+            ShapeError,
+            "conv_forward: x has C=3 channels but weight expects 4; got x (2, 3, 8, 8), weight (6, 4, 3, 3)",
+        ),
+        (
+            lambda: conv_forward(X, W, groups=2),
+            ShapeError,
+            "conv_forward: groups=2 must divide C=3 and F=6; got x (2, 3, 8, 8), weight (6, 4, 3, 3)",
+        ),
+        (lambda: conv_forward(X, W, groups=0), ShapeError, "conv_forward: groups must be an int >= 1, got 0"),
+        (
+            lambda: conv_forward(X[0], W),
+            ShapeError,
+            "conv_forward: x must have 4 axes (N, C, H, W), got shape (3, 8, 8)",
+        ),
+        (
+            lambda: conv_forward(X, W[:, :3], np.ones(5)),
+            ShapeError,
+            "conv_forward: bias must have shape (6,), got (5,)",
+        ),
+        (
+            lambda: conv_forward(X, W[:, :3], stride=0),
+            ShapeError,
+            "conv_forward: stride must be an int >= 1 or a pair of them, got 0",
+        ),
+        (
+            lambda: conv_forward(X, W[:, :3], padding=-1),
+            ShapeError,
+            "conv_forward: padding must be an int >= 0, a pair (PH, PW), ((top, bottom), (left, right)), "
+            "'same' or 'valid', got -1",
+        ),
+        (
+            lambda: conv_forward(X, W[:, :3], dilation=4),
+            ShapeError,
+            "conv_forward: the kernel does not fit: height 8 padded by 0 and 0 is 8, "
+            "but kernel 3 with dilation 4 reaches over 9",
+        ),
+        (
+            lambda: conv_forward(X, W[:, :3], algorithm="fft"),
+            ValueError,
+            "conv_forward: algorithm must be one of auto, loops, im2col, im2row, got 'fft'",
+        ),
+        (
+            lambda: conv_forward(X.astype(int), W),
+            TypeError,
+            "conv_forward: x has dtype int64; expected float32 or float64 (convert it, as in x.astype(np.float32))",
+        ),
+        (
+            lambda: conv_forward(X.astype(np.float32), W),
+            TypeError,
+            "conv_forward: arguments have different dtypes (x float32, weight float64); convert them to one",
+        ),
+        (
+            lambda: conv_backward(np.ones((2, 6, 5, 6)), conv_forward(X, W[:, :3])[1]),
+            ShapeError,
+            "conv_backward: dy must have shape (2, 6, 6, 6), got (2, 6, 5, 6)",
+        ),
+        (
+            lambda: conv_backward(np.ones((2, 6, 6, 6), np.float32), conv_forward(X, W[:, :3])[1]),
+            TypeError,
+            "conv_backward: dy has dtype float32 but the forward pass ran in float64; convert dy",
+        ),
+    ],
+)
+def test_bad_input_is_named(call, error, message):
+    with pytest.raises(error) as caught:
+        call()
+    assert str(caught.value) == message
