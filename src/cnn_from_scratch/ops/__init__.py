@@ -4,6 +4,7 @@ Nothing hidden, nothing global, and nothing written that was borrowed. Every ope
 arrays in any memory order and answers in the order it was given.
 """
 
+from .batch_norm import BatchNormCache, batch_norm_backward, batch_norm_forward
 from .col2im import col2im
 from .conv_backward import conv_backward
 from .conv_forward import ConvCache, conv_forward
@@ -20,8 +21,11 @@ from .utils import (
 )
 
 __all__ = [
+    "BatchNormCache",
     "ConvCache",
     "ConvGeometry",
+    "batch_norm_backward",
+    "batch_norm_forward",
     "col2im",
     "conv_backward",
     "conv_forward",

@@ -224,7 +224,12 @@ def is_hwnc(x: Array) -> bool:
     >>> is_hwnc(x), is_hwnc(to_hwnc(x))
     (False, True)
     """
-    return x.ndim == 4 and abs(x.strides[0]) < abs(x.strides[2])
+    if x.ndim != 4:
+        return False
+    N, C, H, W = x.shape
+    of_image, of_channel, of_row, of_column = map(abs, x.strides)
+    # the stride of an axis of length 1 says nothing: let its neighbour speak for it
+    return (of_image if N > 1 else of_channel) < (of_column if W > 1 else of_row)
 
 
 def to_hwnc(x: Array) -> Array:
@@ -232,8 +237,8 @@ def to_hwnc(x: Array) -> Array:
     return np.ascontiguousarray(x.transpose(HWNC)).transpose(HWNC)
 
 
-def empty_nchw(shape: tuple[int, int, int, int], dtype: npt.DTypeLike, *, like: Array) -> Array:
-    """A new logical (N, C, H, W) array in the memory order of `like`."""
+def empty_nchw(shape: tuple[int, ...], dtype: npt.DTypeLike, *, like: Array) -> Array:
+    """A new logical (N, C, H, W) array in the memory order of `like`; any other shape lies in C order."""
     if not is_hwnc(like):
         return np.empty(shape, dtype)
     N, C, H, W = shape
