@@ -1,0 +1,59 @@
+"""The one process-wide setting: how many threads matrix products may use. First in sets it, last out restores it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_lock = threading.Lock()
+_users = 0
+_limit: Any = None
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Hold every BLAS library at one thread while inside; nested and concurrent uses count.
+
+    Shards bring their own threads, and a BLAS that starts more of them makes all of them slower.
+
+    Examples
+    --------
+    >>> with single_threaded_blas():
+    ...     pass
+    """
+    global _users, _limit
+    with _lock:
+        if _users == 0:
+            _limit = _set_limit()
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if _users == 0:
+                _limit.restore_original_limits()
+                _let_any_thread_set_limits()
+                _limit = None
+
+
+def _set_limit() -> Any:
+    from threadpoolctl import threadpool_limits
+
+    limit = threadpool_limits(limits=1, user_api="blas")
+    _let_any_thread_set_limits()
+    return limit
+
+
+def _let_any_thread_set_limits() -> None:
+    """From version 3.8 on, threadpoolctl ignores all threads but the one that set OpenBLAS's limit first.
+
+    Here the last one out restores the limit, and that may be another thread than the first one in.
+    """
+    import threadpoolctl
+
+    controller = getattr(threadpoolctl, "OpenBLASController", None)
+    if hasattr(controller, "clear_controlling_thread"):
+        controller.clear_controlling_thread(force=True)

@@ -1,0 +1,231 @@
+"""Shards of a batch. Each member runs the pure forward and backward alone; they meet only in `sum`.
+
+Threads are enough, because NumPy lets go of the interpreter lock while it computes. The same few methods (`rank`,
+`size`, `sum`, `run`) could be had from processes on other machines, and no layer would notice.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any, Generic, Protocol, TypeVar
+
+from ..typing import Array
+from .blas import single_threaded_blas
+
+T = TypeVar("T")
+
+
+class Member(Protocol):
+    """One shard's view of its group."""
+
+    @property
+    def rank(self) -> int:
+        """Which shard this is, from 0."""
+
+    @property
+    def size(self) -> int:
+        """How many shards there are."""
+
+    def sum(self, arrays: list[Array]) -> list[Array]:
+        """Add each array over all members, in the order of their ranks; every member gets the same totals."""
+
+
+class Group(Protocol):
+    """Something that runs one function on all shards."""
+
+    @property
+    def size(self) -> int:
+        """How many shards there are."""
+
+    def run(self, function: Callable[[Any], T]) -> list[T]:
+        """Call `function(member)` for every member at once; the results in order of rank."""
+
+
+class Alone:
+    """The group of one shard, and its only member.
+
+    Examples
+    --------
+    >>> ALONE.run(lambda member: member.rank)
+    [0]
+    """
+
+    rank = 0
+    size = 1
+
+    def sum(self, arrays: list[Array]) -> list[Array]:
+        """The arrays themselves."""
+        return arrays
+
+    def run(self, function: Callable[[Member], T]) -> list[T]:
+        """[function(self)]"""
+        return [function(self)]
+
+
+ALONE = Alone()
+
+
+class ThreadGroup:
+    """Shards on long-lived threads; the calling thread is the first of them.
+
+    Results are bitwise repeatable for a given size: sums run in the order of the ranks. An exception in one member
+    (KeyboardInterrupt included) releases the others from where they wait, and is raised again by `run`.
+
+    Parameters
+    ----------
+    size : int
+        How many shards, at least 1. One per core is best.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with open_group(2) as group:
+    ...     group.run(lambda member: member.sum([np.array([member.rank + 1.0])])[0])
+    [array([3.]), array([3.])]
+    """
+
+    def __init__(self, size: int) -> None:
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise ValueError(f"ThreadGroup: size must be an int >= 1, got {size!r}")
+        self.size = size
+        self._workers: list[_Worker] = []
+        self._owner = 0
+        self._busy = threading.Lock()
+
+    def run(self, function: Callable[[Member], T]) -> list[T]:
+        """Call `function(member)` for every member at once; the results in order of rank."""
+        with self._busy:
+            self._start()
+            meeting = _Meeting(self.size)
+            tasks = [_Task(function, _ThreadMember(meeting, rank)) for rank in range(self.size)]
+            try:
+                for worker, task in zip(self._workers, tasks[1:], strict=True):
+                    worker.inbox.put(task)
+                tasks[0].execute()
+                for task in tasks[1:]:
+                    task.done.wait()
+            except BaseException:
+                meeting.barrier.abort()
+                for task in tasks[1:]:
+                    task.done.wait()
+                raise
+            return _results(tasks)
+
+    def close(self) -> None:
+        """End the threads; the group may be used again and starts them anew."""
+        if self._owner == os.getpid():
+            for worker in self._workers:
+                worker.inbox.put(None)
+            for worker in self._workers:
+                worker.join()
+        self._workers = []
+
+    def _start(self) -> None:
+        if self._owner != os.getpid():  # new, or after a fork, which takes no threads along
+            self._workers, self._owner = [], os.getpid()
+        while len(self._workers) < self.size - 1:
+            worker = _Worker(len(self._workers) + 1)
+            worker.start()
+            self._workers.append(worker)
+
+
+@contextmanager
+def open_group(shards: int) -> Iterator[Group]:
+    """A group of `shards` threads with BLAS held to one thread each; `ALONE`, BLAS untouched, for one shard.
+
+    Examples
+    --------
+    >>> with open_group(1) as group:
+    ...     group.size
+    1
+    """
+    if shards == 1:
+        yield ALONE
+        return
+    group = ThreadGroup(shards)
+    with single_threaded_blas():
+        try:
+            yield group
+        finally:
+            group.close()
+
+
+def default_shards() -> int:
+    """One shard for each core that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def shard_slices(count: int, shards: int) -> list[slice]:
+    """Cut `count` examples into `shards` runs whose lengths differ by one at most; some may be empty.
+
+    Examples
+    --------
+    >>> shard_slices(5, 2)
+    [slice(0, 2, None), slice(2, 5, None)]
+    """
+    cuts = [count * i // shards for i in range(shards + 1)]
+    return [slice(a, b) for a, b in pairwise(cuts)]
+
+
+class _Meeting:
+    """Where the members of one run meet: a slot for each, and a barrier before and after the slots are read."""
+
+    def __init__(self, size: int) -> None:
+        self.slots: list[list[Array]] = [[] for _ in range(size)]
+        self.barrier = threading.Barrier(size)
+
+
+class _ThreadMember:
+    def __init__(self, meeting: _Meeting, rank: int) -> None:
+        self._meeting, self.rank, self.size = meeting, rank, len(meeting.slots)
+
+    def sum(self, arrays: list[Array]) -> list[Array]:
+        meeting = self._meeting
+        meeting.slots[self.rank] = arrays
+        meeting.barrier.wait()
+        totals = [sum(parts[1:], start=parts[0]) for parts in zip(*meeting.slots, strict=True)]
+        meeting.barrier.wait()
+        return totals
+
+
+class _Task(Generic[T]):
+    def __init__(self, function: Callable[[Member], T], member: _ThreadMember) -> None:
+        self.function, self.member = function, member
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        self.done = threading.Event()
+
+    def execute(self) -> None:
+        try:
+            self.result = self.function(self.member)
+        except BaseException as error:
+            self.error = error
+            self.member._meeting.barrier.abort()
+        finally:
+            self.done.set()
+
+
+class _Worker(threading.Thread):
+    def __init__(self, rank: int) -> None:
+        super().__init__(name=f"cnn-shard-{rank}", daemon=True)
+        self.inbox: queue.SimpleQueue[_Task[Any] | None] = queue.SimpleQueue()
+
+    def run(self) -> None:
+        while (task := self.inbox.get()) is not None:
+            task.execute()
+            del task  # hold nothing while waiting
+
+
+def _results(tasks: list[_Task[T]]) -> list[T]:
+    """The results, or the first error that is not merely another member's abort."""
+    errors = [task.error for task in tasks if task.error is not None]
+    if errors:
+        raise next((e for e in errors if not isinstance(e, threading.BrokenBarrierError)), errors[0])
+    return [task.result for task in tasks]  # type: ignore[misc]
