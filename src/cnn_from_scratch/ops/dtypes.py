@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from ..typing import Array
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_NATIVE = (np.dtype(np.float32), np.dtype(np.float64))
-_HALF = np.dtype(np.float16)
+_HALF, _SINGLE, _DOUBLE = np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64)
+
+_KEPT = ("x", "y", "weight", "xhat")
+"""Names under which a cache keeps an array in the dtype of its forward pass."""
 
 
 def float_op(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate an operation so that its arguments `names` arrive as native float32 or native float64, all the same.
 
-    None passes through, float16 computes in float32 and the results come back as float16, byte-swapped
-    arrays are swapped into native order, and anything else is a TypeError that names function and argument.
-    A backward operation also refuses a `dy` whose dtype is not the one its cache was made with.
+    None passes through (but for the first, which is required), float16 computes in float32 and the results come back
+    as float16, byte-swapped arrays are swapped into native order, and anything else is a TypeError that names function
+    and argument. A backward operation also refuses a `dy` whose dtype is not the one its cache was made with.
 
     Examples
     --------
@@ -39,24 +39,21 @@ def float_op(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        order = list(inspect.signature(function).parameters)
+        signature = inspect.signature(function)
+        order = list(signature.parameters)
         places = [(order.index(name), name) for name in names]
-        label = function.__name__
 
         @functools.wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            values: list[tuple[str, Any]] = [
-                (name, args[i] if i < len(args) else kwargs.get(name)) for i, name in places
-            ]
-            arrays = [(name, value) for name, value in values if value is not None]
-            dtype = _common_dtype(label, arrays, args)
-            if dtype in _NATIVE and all(value.dtype is dtype for _, value in arrays):
+            if _nothing_to_do(places, args, kwargs):
                 return function(*args, **kwargs)
-            wide = np.dtype(np.float32) if dtype == _HALF else dtype.newbyteorder("=")
-            changed = {name: value.astype(wide, copy=False) for name, value in arrays}
-            positional = [changed.get(name, value) for name, value in zip(order, args, strict=False)]
-            keywords = {name: changed.get(name, value) for name, value in kwargs.items()}
-            result = function(*positional, **keywords)
+            bound = signature.bind(*args, **kwargs)
+            dtype = _common_dtype(function.__name__, names, bound.arguments)
+            wide = _SINGLE if dtype == _HALF else dtype
+            for name in names:
+                if bound.arguments.get(name) is not None:
+                    bound.arguments[name] = bound.arguments[name].astype(wide, copy=False)
+            result = function(*bound.args, **bound.kwargs)
             return _narrow(result) if dtype == _HALF else result
 
         return checked
@@ -64,8 +61,31 @@ def float_op(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-def _common_dtype(function: str, arrays: list[tuple[str, Any]], args: tuple[Any, ...]) -> np.dtype[Any]:
-    for name, value in arrays:
+def _nothing_to_do(places: Sequence[tuple[int, str]], args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether all arrays are native and alike: the usual case, decided in a microsecond, for every call pays it."""
+    common = None
+    for i, name in places:
+        value = args[i] if i < len(args) else kwargs.get(name)
+        if type(value) is not np.ndarray:
+            if value is None and common is not None:
+                continue
+            return False
+        dtype = value.dtype
+        if dtype is not common:
+            if common is not None or (dtype is not _SINGLE and dtype is not _DOUBLE):
+                return False
+            common = dtype
+    if name == "dy":  # the only array of a backward operation; its cache comes next
+        kept = _kept_dtype(args[1] if len(args) > 1 else kwargs.get("cache"))
+        return kept is common or kept is None
+    return True
+
+
+def _common_dtype(function: str, names: Sequence[str], arguments: Mapping[str, Any]) -> np.dtype[Any]:
+    """The native form of the one dtype that all given arrays have."""
+    arrays: dict[str, Any] = {names[0]: arguments[names[0]]}
+    arrays.update({name: arguments[name] for name in names[1:] if arguments.get(name) is not None})
+    for name, value in arrays.items():
         if not isinstance(value, np.ndarray):
             raise TypeError(f"{function}: {name} must be a NumPy array, got {type(value).__name__}")
         if value.dtype.kind != "f" or value.dtype.itemsize not in (2, 4, 8):
@@ -73,23 +93,25 @@ def _common_dtype(function: str, arrays: list[tuple[str, Any]], args: tuple[Any,
                 f"{function}: {name} has dtype {value.dtype}; expected float32 or float64 "
                 f"(convert it, as in {name}.astype(np.float32))"
             )
-    dtypes = {value.dtype.newbyteorder("=") for _, value in arrays}
+    dtypes = {value.dtype.newbyteorder("=") for value in arrays.values()}
     if len(dtypes) > 1:
-        listed = ", ".join(f"{name} {value.dtype}" for name, value in arrays)
+        listed = ", ".join(f"{name} {value.dtype}" for name, value in arrays.items())
         raise TypeError(f"{function}: arguments have different dtypes ({listed}); convert them to one")
-    if not arrays:
-        raise TypeError(f"{function}: no array was given")
-    name, first = arrays[0]
-    if name == "dy" and len(args) > 1 and isinstance(args[1], tuple):
-        _check_against_cache(function, first, args[1])
-    dtype: np.dtype[Any] = first.dtype
+    dtype: np.dtype[Any] = dtypes.pop()
+    kept = _kept_dtype(arguments.get("cache"))
+    if kept is not None and kept != (_SINGLE if dtype == _HALF else dtype):
+        raise TypeError(f"{function}: dy has dtype {dtype} but the forward pass ran in {kept}; convert dy")
     return dtype
 
 
-def _check_against_cache(function: str, dy: Array, cache: tuple[Any, ...]) -> None:
-    kept = next((getattr(cache, n) for n in ("x", "y", "weight") if getattr(cache, n, None) is not None), None)
-    if isinstance(kept, np.ndarray) and dy.dtype.newbyteorder("=") != kept.dtype and dy.dtype.itemsize != 2:
-        raise TypeError(f"{function}: dy has dtype {dy.dtype} but the forward pass ran in {kept.dtype}; convert dy")
+def _kept_dtype(cache: Any) -> np.dtype[Any] | None:
+    """The dtype that a forward pass ran in, as far as its cache tells."""
+    for name in _KEPT:
+        kept = getattr(cache, name, None)
+        if type(kept) is np.ndarray:
+            dtype: np.dtype[Any] = kept.dtype
+            return dtype
+    return None
 
 
 def _narrow(result: Any) -> Any:
