@@ -1,0 +1,228 @@
+"""A layer: parameters and configuration, a forward and a backward. Never activations."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ShapeError
+from ..randomness import derive
+from ..typing import Array
+from .context import Context
+
+if TYPE_CHECKING:
+    from .summary import Summary
+
+Shape = tuple[int, ...]
+Grads = dict[str, Array]
+
+
+class Layer:
+    """Base of all layers, and the recipe for your own.
+
+    A layer of your own sets `params` (and `buffers`, for state that is not trained), and defines
+
+    - ``forward(x, ctx) -> (y, cache)``: pure; what the backward pass needs goes into the cache, not into self;
+    - ``backward(dy, cache, *, need_dx=True) -> (dx, grads)``: `grads` has the keys of `params`;
+    - ``output_shape(input_shape)``: shapes of one example, without the batch axis; raises ShapeError where they
+      do not fit (optional: where it is missing, the shape stays as it is);
+    - ``reset_parameters(rng)``: draw the parameters anew, in place (optional);
+    - ``commit(cache)``: write what a training step wants remembered into `buffers` (optional; batch norm).
+
+    Every argument of the constructor is kept as an attribute of the same name, so that the layer can be
+    printed, saved and made again.
+
+    Examples
+    --------
+    A layer that multiplies each channel by a learned number:
+
+    >>> class Scale(Layer):
+    ...     def __init__(self, channels):
+    ...         super().__init__()
+    ...         self.channels = channels
+    ...         self.params = {"weight": np.ones(channels, np.float32)}
+    ...
+    ...     def forward(self, x, ctx):
+    ...         return x * self.params["weight"][:, None, None], x
+    ...
+    ...     def backward(self, dy, cache, *, need_dx=True):
+    ...         dx = dy * self.params["weight"][:, None, None] if need_dx else None
+    ...         return dx, {"weight": (dy * cache).sum((0, 2, 3))}
+    >>> y, cache = Scale(2).forward(np.ones((1, 2, 2, 2), np.float32), Context())
+    >>> Scale(2).backward(y, cache)[1]
+    {'weight': array([4., 4.], dtype=float32)}
+    """
+
+    params: dict[str, Array]
+    """What is trained: arrays that keep their identity and are written in place."""
+
+    buffers: dict[str, Array]
+    """What is remembered but not trained, such as the running mean of batch norm."""
+
+    frozen: frozenset[str]
+    """Keys of params and buffers that training must leave alone."""
+
+    def __init__(self) -> None:
+        self.params = {}
+        self.buffers = {}
+        self.frozen = frozenset()
+
+    # --- what a layer does --------------------------------------------------------------------------------------
+
+    def forward(self, x: Array, ctx: Context) -> tuple[Array, Any]:
+        """Compute (y, cache)."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Grads]:
+        """Compute (dx, grads) for the dy that arrives; dx may be None where `need_dx` is False."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Shape of one output for the shape of one input, both without the batch axis."""
+        return input_shape
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        """Multiplications followed by an addition that one example costs in the forward pass."""
+        return 0
+
+    def reset_parameters(self, rng: np.random.Generator) -> None:
+        """Draw the parameters anew, in place."""
+
+    def commit(self, cache: Any) -> None:
+        """Write into the buffers what the forward pass of a finished training step left in its cache."""
+
+    # --- what all layers share ----------------------------------------------------------------------------------
+
+    def layers(self) -> Iterator[tuple[str, Layer]]:
+        """Every layer inside, with its key, in order; a plain layer has only itself."""
+        yield "", self
+
+    def initialize(self, seed: int) -> Self:
+        """Draw all parameters anew from (seed, key of the layer); buffers return to their start.
+
+        Examples
+        --------
+        >>> from cnn_from_scratch.layers import Linear
+        >>> a, b = Linear(2, 3).initialize(7), Linear(2, 3).initialize(7)
+        >>> bool((a.params["weight"] == b.params["weight"]).all())
+        True
+        """
+        for key, layer in self.layers():
+            layer.reset_parameters(derive(seed, "initialize", key=key))
+        return self
+
+    def astype(self, dtype: npt.DTypeLike) -> Self:
+        """Convert parameters and floating buffers to float32 or float64, in this model; returns the model.
+
+        The converted arrays are new ones. Start an optimizer afterwards, not before.
+        """
+        wanted = np.dtype(dtype)
+        if wanted not in (np.dtype(np.float32), np.dtype(np.float64)):
+            raise TypeError(f"astype: a model computes in float32 or float64, got {wanted}")
+        self.params = {k: v.astype(wanted) for k, v in self.params.items()}
+        self.buffers = {k: v.astype(wanted) if v.dtype.kind == "f" else v for k, v in self.buffers.items()}
+        return self
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """dtype of the parameters and floating buffers; float32 for a model that has none."""
+        return next((v.dtype for v in (self.params | self.buffers).values() if v.dtype.kind == "f"), np.dtype("f4"))
+
+    def freeze(self, *patterns: str) -> Self:
+        """Keep training away from the keys that match; a batch norm that is frozen stays in evaluation.
+
+        Parameters
+        ----------
+        *patterns : str
+            Shell patterns over keys of params and buffers, as ``"features.*"`` or ``"*.bias"``; ``"*"`` is all.
+
+        Raises
+        ------
+        ValueError
+            If a pattern matches no key.
+        """
+        self._set_frozen(self.frozen | self._matching("freeze", patterns))
+        return self
+
+    def unfreeze(self, *patterns: str) -> Self:
+        """Take back `freeze` for the keys that match."""
+        self._set_frozen(self.frozen - self._matching("unfreeze", patterns))
+        return self
+
+    def _matching(self, function: str, patterns: tuple[str, ...]) -> frozenset[str]:
+        keys = [*self.params, *self.buffers]
+        matched: set[str] = set()
+        for pattern in patterns:
+            found = {key for key in keys if fnmatchcase(key, pattern)}
+            if not found:
+                raise ValueError(f"{function}: pattern {pattern!r} matches no key; the keys are {', '.join(keys)}")
+            matched |= found
+        return frozenset(matched)
+
+    def _set_frozen(self, keys: frozenset[str]) -> None:
+        self.frozen = keys
+
+    @property
+    def trainable(self) -> frozenset[str]:
+        """Keys of the parameters that training may change."""
+        return frozenset(self.params) - self.frozen
+
+    def config(self) -> dict[str, Any]:
+        """Arguments that make this layer again, by name; without `rng`."""
+        names = [name for name in inspect.signature(type(self).__init__).parameters if name not in ("self", "rng")]
+        return {name: getattr(self, name) for name in names}
+
+    def __repr__(self) -> str:
+        parameters = list(inspect.signature(type(self).__init__).parameters.values())[1:]
+        config = self.config()
+        shown = [
+            repr(config[p.name]) if p.default is p.empty else f"{p.name}={config[p.name]!r}"
+            for p in parameters
+            if p.name in config and (p.default is p.empty or config[p.name] != p.default)
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def predict(self, x: Array, *, batch_size: int = 256) -> Array:
+        """The model's output for a batch of any size, in evaluation mode: logits for a classifier.
+
+        Parameters
+        ----------
+        x : (N, ...)
+            Inputs; floating, cast to the dtype of the model.
+        batch_size : int
+            How many examples run at a time.
+
+        Returns
+        -------
+        y : (N, ...)
+            C-contiguous.
+        """
+        from .predict import predict
+
+        return predict(self, x, batch_size=batch_size)
+
+    def summary(self, input_shape: Shape) -> Summary:
+        """A table of the layers: output shape, parameters, multiply-adds, memory. Print it, or ask it `to_frame()`.
+
+        Parameters
+        ----------
+        input_shape : (C, H, W) or (features,)
+            Shape of one example, without the batch axis.
+        """
+        from .summary import summarize
+
+        return summarize(self, input_shape)
+
+
+def require_rank(layer: Layer, input_shape: Shape, axes: str) -> None:
+    """Raise unless one example has as many axes as `axes` names, as in ``"C H W"``."""
+    names = axes.split()
+    if len(input_shape) != len(names):
+        raise ShapeError(
+            f"{type(layer).__name__}: an example must have {len(names)} axes ({', '.join(names)}), got {input_shape}"
+        )

@@ -1,0 +1,127 @@
+"""Convolution as a layer: filters and bias, and how they slide."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..ops import ConvCache, conv_backward, conv_forward, conv_geometry
+from ..ops.conv_forward import ALGORITHMS, Algorithm
+from ..ops.utils import pair, resolve_padding
+from ..randomness import as_generator
+from ..typing import Array, Padding, Pair
+from .base import Grads, Layer, Shape, require_rank
+from .context import Context
+from .initializers import Initializer, initialize
+
+
+class Conv2d(Layer):
+    """y[n,f] = bias[f] + sum over the channels c of its group of x[n,c] cross-correlated with weight[f,c]
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        C and F.
+    kernel_size : int or (KH, KW)
+    stride, dilation : int or pair
+    padding : int, (PH, PW), ((top, bottom), (left, right)), "same" or "valid"
+    groups : int
+        Must divide in_channels and out_channels; groups = in_channels is the depthwise convolution.
+    bias : bool
+    weight_init : str
+        "pytorch", "he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "lecun_normal", "lecun_uniform",
+        "orthogonal" or "dirac".
+    algorithm : str
+        How `conv_forward` computes; "auto" picks.
+    rng : int, Generator or None
+        Where the first values come from; None for fresh entropy.
+
+    Examples
+    --------
+    >>> layer = Conv2d(3, 8, 3, padding=1, rng=0)
+    >>> layer
+    Conv2d(3, 8, 3, padding=1)
+    >>> {key: value.shape for key, value in layer.params.items()}
+    {'weight': (8, 3, 3, 3), 'bias': (8,)}
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        *,
+        stride: Pair = 1,
+        padding: Padding = 0,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        weight_init: Initializer = "pytorch",
+        algorithm: Algorithm = "auto",
+        rng: int | np.random.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
+        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
+        self.bias, self.weight_init, self.algorithm = bias, weight_init, algorithm
+        KH, KW = self._check()
+        self.params = {"weight": np.empty((out_channels, in_channels // groups, KH, KW), np.float32)}
+        if bias:
+            self.params["bias"] = np.empty(out_channels, np.float32)
+        self.reset_parameters(as_generator(rng))
+
+    def _check(self) -> tuple[int, int]:
+        for name in ("in_channels", "out_channels", "groups"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ShapeError(f"Conv2d: {name} must be an int >= 1, got {value!r}")
+        if self.in_channels % self.groups or self.out_channels % self.groups:
+            raise ShapeError(
+                f"Conv2d: groups={self.groups} must divide in_channels={self.in_channels} "
+                f"and out_channels={self.out_channels}"
+            )
+        if self.algorithm not in ALGORITHMS:
+            raise ValueError(f"Conv2d: algorithm must be one of {', '.join(ALGORITHMS)}, got {self.algorithm!r}")
+        kernel = pair("Conv2d", "kernel_size", self.kernel_size, minimum=1)
+        stride = pair("Conv2d", "stride", self.stride, minimum=1)
+        dilation = pair("Conv2d", "dilation", self.dilation, minimum=1)
+        resolve_padding("Conv2d", kernel, kernel, stride, self.padding, dilation)
+        return kernel
+
+    def reset_parameters(self, rng: np.random.Generator) -> None:
+        """Draw weight and bias anew, in place, as `weight_init` says."""
+        initialize("Conv2d", self.weight_init, self.params["weight"], self.params.get("bias"), rng)
+
+    def forward(self, x: Array, ctx: Context) -> tuple[Array, ConvCache]:
+        """See `cnn_from_scratch.ops.conv_forward`."""
+        return conv_forward(
+            x,
+            self.params["weight"],
+            self.params.get("bias"),
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+            algorithm=self.algorithm,
+        )
+
+    def backward(self, dy: Array, cache: ConvCache, *, need_dx: bool = True) -> tuple[Array | None, Grads]:
+        """See `cnn_from_scratch.ops.conv_backward`."""
+        dx, dweight, dbias = conv_backward(dy, cache, need_dx=need_dx)
+        return dx, {"weight": dweight} if dbias is None else {"weight": dweight, "bias": dbias}
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """(C, H, W) -> (F, OH, OW)"""
+        require_rank(self, input_shape, "C H W")
+        C, H, W = input_shape
+        if self.in_channels != C:
+            raise ShapeError(f"Conv2d: expects {self.in_channels} channels, got {C}")
+        geometry = conv_geometry("Conv2d", (H, W), self.kernel_size, self.stride, self.padding, self.dilation)
+        return (self.out_channels, *geometry.output)
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        """F * OH * OW * C/G * KH * KW"""
+        KH, KW = pair("Conv2d", "kernel_size", self.kernel_size, minimum=1)
+        return math.prod(self.output_shape(input_shape)) * (self.in_channels // self.groups) * KH * KW

@@ -1,0 +1,78 @@
+"""Prediction: batches through a model in evaluation mode, one shard on each core."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..ops import to_hwnc
+from ..parallel import Member, default_shards, open_group, shard_slices
+from ..typing import Array
+from .base import Layer
+from .context import Context
+
+SMALL = 32
+"""Fewer examples than this are not worth more than one thread."""
+
+
+def predict(model: Layer, x: Array, *, batch_size: int = 256, shards: int | None = None) -> Array:
+    """The model's output for a batch of any size, in evaluation mode; safe to call from many threads.
+
+    Parameters
+    ----------
+    model : Layer
+    x : (N, ...)
+        Inputs; floating, cast to the dtype of the model.
+    batch_size : int
+        How many examples run at a time; at least 1.
+    shards : int, optional
+        On how many threads; one per core unless told otherwise.
+
+    Returns
+    -------
+    y : (N, ...)
+        C-contiguous, in the dtype of the model.
+
+    Raises
+    ------
+    TypeError
+        If x is not floating.
+    ShapeError
+        If an example does not fit into the model; the error names the layer.
+    """
+    x = as_model_input("predict", model, x)
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"predict: batch_size must be an int >= 1, got {batch_size!r}")
+    if shards is None:
+        shards = default_shards() if len(x) >= SMALL else 1
+    out = np.empty((len(x), *model.output_shape(x.shape[1:])), model.dtype)
+
+    def run(member: Member) -> None:
+        part = shard_slices(len(x), member.size)[member.rank]
+        for first in range(part.start, part.stop, batch_size):
+            rows = slice(first, min(first + batch_size, part.stop))
+            out[rows] = model.forward(in_fast_order(x[rows]), Context())[0]
+
+    with open_group(shards) as group:
+        group.run(run)
+    return out
+
+
+def as_model_input(function: str, model: Layer, x: Array) -> Array:
+    """`x` in the dtype of the model, checked against the shapes of its layers."""
+    if not isinstance(x, np.ndarray):
+        raise TypeError(f"{function}: x must be a NumPy array, got {type(x).__name__}")
+    if x.dtype.kind != "f":
+        raise TypeError(
+            f"{function}: x has dtype {x.dtype}; expected floating numbers "
+            "(images of 0..255 become 0..1 by x.astype(np.float32) / 255)"
+        )
+    if x.ndim < 2:
+        raise ShapeError(f"{function}: x must be a batch with at least 2 axes, got shape {x.shape}")
+    model.output_shape(x.shape[1:])
+    return x.astype(model.dtype, copy=False)
+
+
+def in_fast_order(x: Array) -> Array:
+    """Images lying as (H, W, N, C), the order that the operations are fastest in; anything else as it is."""
+    return to_hwnc(x) if x.ndim == 4 else x
