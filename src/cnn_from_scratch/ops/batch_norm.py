@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..typing import Array
-from .channels import channel_moments, channel_products, channel_rows, pieces, spread_channels
+from .channels import channel_moments, channel_products, channel_rows, far_means, pieces, spread_channels
 from .dtypes import float_op
 from .group import Group, group_sum
 from .utils import check_shape, empty_nchw
@@ -114,7 +114,9 @@ def batch_norm_forward(
     inv_std = 1 / np.sqrt(var + eps)
 
     scale = inv_std if weight is None else inv_std * weight
-    y = _standardize(x, mean, scale, np.zeros_like(mean) if bias is None else bias)
+    shift = far_means(mean, inv_std, x.dtype)
+    offset = (shift - mean) * scale + (0 if bias is None else bias)
+    y = _scale_and_add(x, shift, scale, offset, like=x)  # (x - shift)*scale + offset
     return y, BatchNormCache(x, weight, bias is not None, mean, inv_std, n, new_mean, new_var, group)
 
 
@@ -161,17 +163,20 @@ def batch_norm_backward(dy: Array, cache: BatchNormCache) -> tuple[Array, Array 
     """
     x, weight, mean, inv_std, n = cache.x, cache.weight, cache.mean, cache.inv_std, cache.n
     check_shape("batch_norm_backward", "dy", dy, x.shape)
-    sum_dy, sum_dy_x = channel_products(dy, x, mean)  # sum(dy), sum(dy * (x - mean)), this shard's
+    shift = far_means(mean, inv_std, x.dtype)
+    sum_dy, sum_dy_x = channel_products(dy, x, shift)
+    sum_dy_x -= (mean - shift) * sum_dy  # sum(dy * (x - mean)), of this shard
     dbias = sum_dy.astype(x.dtype) if cache.has_bias else None
     dweight = (sum_dy_x * inv_std).astype(x.dtype) if weight is not None else None
 
     A = inv_std if weight is None else inv_std * weight
     if not n:  # evaluation: mean and variance do not depend on x
-        return _scale(dy, A, like=x), dweight, dbias
+        nothing = np.zeros_like(mean)
+        return _scale_and_add(dy, nothing, A, nothing, like=x), dweight, dbias
     sum_dy, sum_dy_x = group_sum(cache.group, [sum_dy, sum_dy_x])
     B = -A * inv_std**2 * sum_dy_x / n
-    D = -A * sum_dy / n
-    return _combine(dy, x, mean, A, B, D), dweight, dbias
+    D = -A * sum_dy / n + (shift - mean) * B
+    return _combine(dy, x, shift, A, B, D), dweight, dbias
 
 
 def _follow(running: Array | None, batch: Array, momentum: float, n: float) -> Array | None:
@@ -183,41 +188,39 @@ def _follow(running: Array | None, batch: Array, momentum: float, n: float) -> A
 
 
 # --- the passes over the images -------------------------------------------------------------------------------------
-#
-# x - mean comes first everywhere: x*scale + (offset - mean*scale) would save a step and lose the digits that x and
-# its mean have in common. What the mean loses by rounding to the dtype of x goes into the offset.
 
 
-def _standardize(x: Array, mean: Array, scale: Array, offset: Array) -> Array:
-    """(x - mean) * scale + offset, per channel."""
-    y = empty_nchw(x.shape, x.dtype, like=x)
-    rows, y_rows = channel_rows(x, like=x), channel_rows(y, like=x)
-    rounded = mean.astype(x.dtype)
-    m, s, b = (spread_channels(v, rows) for v in (rounded, scale, offset - (mean - rounded) * scale))
+def _scale_and_add(x: Array, shift: Array, scale: Array, offset: Array, *, like: Array) -> Array:
+    """(x - shift)*scale + offset, per channel, in the memory order of `like`."""
+    y = empty_nchw(x.shape, x.dtype, like=like)
+    rows, y_rows = channel_rows(x, like=like), channel_rows(y, like=like)
+    s, b = spread_channels(scale, rows), spread_channels(offset, rows)
+    m = spread_channels(shift, rows) if shift.any() else None
     for piece in pieces(rows):
-        out = y_rows[piece]
-        np.subtract(rows[piece], m, out=out)
-        np.multiply(out, s, out=out)
-        np.add(out, b, out=out)
+        _scale_piece(rows[piece], m, s, b, out=y_rows[piece])
     return y
 
 
-def _combine(dy: Array, x: Array, mean: Array, A: Array, B: Array, D: Array) -> Array:
-    """A*dy + B*(x - mean) + D, per channel."""
-    dx = _standardize(x, mean, B, D)
-    rows, dx_rows = channel_rows(dy, like=x), channel_rows(dx, like=x)
-    a = spread_channels(A, rows)
+def _combine(dy: Array, x: Array, shift: Array, A: Array, B: Array, D: Array) -> Array:
+    """A*dy + B*(x - shift) + D, per channel."""
+    dx = empty_nchw(x.shape, x.dtype, like=x)
+    rows, dy_rows, dx_rows = (channel_rows(images, like=x) for images in (x, dy, dx))
+    a, b, d = (spread_channels(vector, rows) for vector in (A, B, D))
+    m = spread_channels(shift, rows) if shift.any() else None
     for piece in pieces(rows):
-        dx_rows[piece] += rows[piece] * a
+        _scale_piece(rows[piece], m, b, d, out=dx_rows[piece])
+        dx_rows[piece] += dy_rows[piece] * a
     return dx
 
 
-def _scale(dy: Array, A: Array, *, like: Array) -> Array:
-    """A*dy, per channel."""
-    dx = empty_nchw(dy.shape, dy.dtype, like=like)
-    rows, dx_rows = channel_rows(dy, like=like), channel_rows(dx, like=like)
-    np.multiply(rows, spread_channels(A, rows), out=dx_rows)
-    return dx
+def _scale_piece(piece: Array, m: Array | None, s: Array, b: Array, *, out: Array) -> None:
+    """out = (piece - m)*s + b"""
+    if m is None:
+        np.multiply(piece, s, out=out)
+    else:
+        np.subtract(piece, m, out=out)
+        np.multiply(out, s, out=out)
+    np.add(out, b, out=out)
 
 
 # --- checks ---------------------------------------------------------------------------------------------------------

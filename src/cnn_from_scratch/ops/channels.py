@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -110,8 +111,21 @@ def channel_moments(x: Array, group: Group | None = None) -> tuple[Array, Array,
     return rounded + rest, np.maximum(squares / max(count, 1) - rest**2, 0), count
 
 
-def channel_products(dy: Array, x: Array, mean: Array) -> tuple[Array, Array]:
-    """sum(dy) and sum(dy * (x - mean)) for every channel, in float64: what a gradient through statistics consists of.
+def far_means(mean: Array, inv_std: Array, dtype: np.dtype[Any]) -> Array:
+    """What to subtract first: the means that stand more than four spreads away from 0, and 0 for the others.
+
+    x*scale - mean*scale takes a step less than (x - mean)*scale, but loses the digits that x and its mean share.
+
+    Examples
+    --------
+    >>> far_means(np.array([3.0, 5.0]), np.array([1.0, 1.0]), np.dtype(np.float32))
+    array([0., 5.], dtype=float32)
+    """
+    return np.where(np.abs(mean) * inv_std > 4, mean, 0).astype(dtype)
+
+
+def channel_products(dy: Array, x: Array, shift: Array) -> tuple[Array, Array]:
+    """sum(dy) and sum(dy * (x - shift)) for every channel, in float64: what a gradient through statistics consists of.
 
     Examples
     --------
@@ -119,11 +133,10 @@ def channel_products(dy: Array, x: Array, mean: Array) -> tuple[Array, Array]:
     (array([3.]), array([1.]))
     """
     rows, dy_rows = channel_rows(x, like=x), channel_rows(dy, like=x)
-    sum_dy, sum_dy_x = np.zeros_like(mean), np.zeros_like(mean)
-    rounded = mean.astype(x.dtype)
-    m = spread_channels(rounded, rows)
+    sum_dy, sum_dy_x = np.zeros(len(shift)), np.zeros(len(shift))
+    m = spread_channels(shift, rows) if shift.any() else None
     for piece in pieces(rows):
-        centred = rows[piece] - m
+        products = dy_rows[piece] * rows[piece] if m is None else (rows[piece] - m) * dy_rows[piece]
         sum_dy += channel_sums(dy_rows[piece])
-        sum_dy_x += channel_sums(np.multiply(centred, dy_rows[piece], out=centred))
-    return sum_dy, sum_dy_x - (mean - rounded) * sum_dy
+        sum_dy_x += channel_sums(products)
+    return sum_dy, sum_dy_x
