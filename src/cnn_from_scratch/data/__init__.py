@@ -1,1 +1,46 @@
-"""."""
+"""Data sets, batches and augmentation: everything between a file and the first layer."""
+
+from .augment import Compose, Cutout, RandomAffine, RandomCrop, RandomFlip, RandomShift
+from .batches import ArrayData, Augment, Batch, BatchSource, Data, as_source, batch_count, iterate_batches
+from .cifar import load_cifar10
+from .dataset import Dataset, Examples, Normalization, check_finite, scale
+from .digits import digits_folds, load_digits
+from .download import DownloadError
+from .folder import load_image_folder
+from .idx import read_idx
+from .mnist import load_fashion_mnist, load_mnist
+from .splits import stratified_folds, stratified_split
+from .warp import warp_affine
+
+__all__ = [
+    "ArrayData",
+    "Augment",
+    "Batch",
+    "BatchSource",
+    "Compose",
+    "Cutout",
+    "Data",
+    "Dataset",
+    "DownloadError",
+    "Examples",
+    "Normalization",
+    "RandomAffine",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomShift",
+    "as_source",
+    "batch_count",
+    "check_finite",
+    "digits_folds",
+    "iterate_batches",
+    "load_cifar10",
+    "load_digits",
+    "load_fashion_mnist",
+    "load_image_folder",
+    "load_mnist",
+    "read_idx",
+    "scale",
+    "stratified_folds",
+    "stratified_split",
+    "warp_affine",
+]
