@@ -1,0 +1,190 @@
+"""What may happen between the steps and epochs of `fit`, and the callbacks that everyone wants."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from ..layers import Layer
+from ..optim import ExponentialMovingAverage, Optimizer
+from ..typing import Array
+from .history import History
+from .step import StepResult
+
+
+class Progress(NamedTuple):
+    """Where a training is: what every callback is told."""
+
+    model: Layer
+    optimizer: Optimizer
+    history: History
+    epoch: int  # from 1; 0 before the first
+    step: int  # within the epoch, from 0
+    steps_per_epoch: int
+    epochs: int
+
+
+class Callback:
+    """Base of all callbacks: override what you need.
+
+    `before_evaluation` and `after_evaluation` surround what is measured at the end of an epoch, so that a callback
+    can lend the model other weights for it.
+    """
+
+    def on_train_begin(self, progress: Progress) -> None:
+        """Before the first step."""
+
+    def on_step_end(self, progress: Progress, result: StepResult) -> None:
+        """After the parameters were updated."""
+
+    def before_evaluation(self, progress: Progress) -> None:
+        """After the last step of an epoch, before validation."""
+
+    def after_evaluation(self, progress: Progress) -> None:
+        """After validation."""
+
+    def on_epoch_end(self, progress: Progress, row: dict[str, Any]) -> bool:
+        """Look at the new row of the history; return True to stop the training."""
+        return False
+
+    def on_train_end(self, progress: Progress) -> None:
+        """After the last step, also when the training was interrupted."""
+
+
+def _better(value: float, best: float, monitor: str, min_delta: float = 0.0) -> bool:
+    """Accuracies should rise, everything else should fall."""
+    if monitor.endswith("accuracy"):
+        return value > best + min_delta
+    return value < best - min_delta
+
+
+def _worst(monitor: str) -> float:
+    return -math.inf if monitor.endswith("accuracy") else math.inf
+
+
+def _value(callback: str, monitor: str, row: dict[str, Any]) -> float:
+    if monitor not in row:
+        raise KeyError(
+            f"{callback}: the history has no column {monitor!r}; it has {', '.join(row)} "
+            "(validation=... adds val_loss and val_accuracy)"
+        )
+    return float(row[monitor])
+
+
+class EarlyStopping(Callback):
+    """Stop when `monitor` has not become better for `patience` epochs.
+
+    Parameters
+    ----------
+    monitor : str
+        A column of the history; accuracies should rise, all else should fall.
+    patience : int
+        Epochs without progress that are allowed, at least 1.
+    min_delta : float
+        How much better counts as better.
+
+    Examples
+    --------
+    >>> EarlyStopping(patience=0)
+    Traceback (most recent call last):
+        ...
+    ValueError: EarlyStopping: patience must be an int >= 1, got 0
+    """
+
+    def __init__(self, monitor: str = "val_loss", *, patience: int = 5, min_delta: float = 0.0) -> None:
+        if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
+            raise ValueError(f"EarlyStopping: patience must be an int >= 1, got {patience!r}")
+        if min_delta < 0:
+            raise ValueError(f"EarlyStopping: min_delta must be >= 0, got {min_delta!r}")
+        self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
+        self.best, self.waited = _worst(monitor), 0
+
+    def on_train_begin(self, progress: Progress) -> None:
+        """Forget an earlier training."""
+        self.best, self.waited = _worst(self.monitor), 0
+
+    def on_epoch_end(self, progress: Progress, row: dict[str, Any]) -> bool:
+        """Whether the patience has run out."""
+        value = _value("EarlyStopping", self.monitor, row)
+        if _better(value, self.best, self.monitor, self.min_delta):
+            self.best, self.waited = value, 0
+        else:
+            self.waited += 1
+        return self.waited >= self.patience
+
+
+class BestWeights(Callback):
+    """Keep the parameters and buffers of the best epoch, and put them back at the end.
+
+    Parameters
+    ----------
+    monitor : str
+        A column of the history. Use the validation part: test data choose nothing.
+    """
+
+    def __init__(self, monitor: str = "val_loss") -> None:
+        self.monitor = monitor
+        self.best, self.epoch = _worst(monitor), 0
+        self._kept: dict[str, Array] = {}
+
+    def on_train_begin(self, progress: Progress) -> None:
+        """Forget an earlier training."""
+        self.best, self.epoch, self._kept = _worst(self.monitor), 0, {}
+
+    def on_epoch_end(self, progress: Progress, row: dict[str, Any]) -> bool:
+        """Copy the weights if this epoch is the best so far."""
+        value = _value("BestWeights", self.monitor, row)
+        if _better(value, self.best, self.monitor):
+            self.best, self.epoch = value, progress.epoch
+            self._kept = {key: array.copy() for key, array in _state(progress.model).items()}
+        return False
+
+    def on_train_end(self, progress: Progress) -> None:
+        """Write the best weights back into the model."""
+        state = _state(progress.model)
+        for key, array in self._kept.items():
+            state[key][...] = array
+        self._kept = {}
+
+
+class AverageWeights(Callback):
+    """Train on, but validate and finish with an exponential moving average of the weights.
+
+    Parameters
+    ----------
+    decay : float
+        See `cnn_from_scratch.optim.ExponentialMovingAverage`.
+
+    References
+    ----------
+    Polyak, Juditsky: Acceleration of stochastic approximation by averaging (1992).
+    """
+
+    def __init__(self, decay: float = 0.999) -> None:
+        self.decay = decay
+        self._average = ExponentialMovingAverage(decay)
+
+    def on_train_begin(self, progress: Progress) -> None:
+        """Forget an earlier training."""
+        self._average = ExponentialMovingAverage(self.decay)
+
+    def on_step_end(self, progress: Progress, result: StepResult) -> None:
+        """Take the new weights into the average."""
+        self._average.update(_state(progress.model))
+
+    def before_evaluation(self, progress: Progress) -> None:
+        """Lend the averages to the model."""
+        self._average.swap(_state(progress.model))
+
+    def after_evaluation(self, progress: Progress) -> None:
+        """Give the model its own weights back."""
+        self._average.swap(_state(progress.model))
+
+    def on_train_end(self, progress: Progress) -> None:
+        """The averages stay in the model."""
+        if self._average.steps:
+            self._average.swap(_state(progress.model))
+
+
+def _state(model: Layer) -> dict[str, Array]:
+    return model.params | model.buffers

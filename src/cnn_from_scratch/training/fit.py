@@ -1,0 +1,285 @@
+"""Training: epochs of batches, each a step of gradients, clipping and the optimizer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+from ..data import ArrayData, Augment, BatchSource, Data, as_source, batch_count, iterate_batches, stratified_split
+from ..errors import ShapeError
+from ..layers import Context, Layer
+from ..layers.predict import as_model_input, in_fast_order
+from ..optim import Adam, Optimizer, clip_grad_norm, clip_grad_value
+from ..parallel import Group, default_shards, open_group
+from ..randomness import Place
+from ..typing import Array
+from .callbacks import Callback, Progress
+from .evaluate import evaluate
+from .history import History
+from .losses import Loss, LossPair, as_loss
+from .meter import Meter, progress_bar
+from .step import StepResult, compute_gradients
+
+
+def fit(
+    model: Layer,
+    data: Data,
+    *,
+    epochs: int,
+    batch_size: int = 128,
+    optimizer: Optimizer | None = None,
+    schedule: Callable[[int], float] | None = None,
+    loss: str | LossPair = "cross_entropy",
+    label_smoothing: float = 0.0,
+    validation: float | Data | None = None,
+    augment: Augment | None = None,
+    callbacks: Sequence[Callback] = (),
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    seed: int = 0,
+    shuffle: bool = True,
+    drop_last: bool = False,
+    prefetch: int = 0,
+    shards: int | None = None,
+    trainable: str | Sequence[str] = "*",
+    progress: bool = True,
+) -> History:
+    """Train a model, in place.
+
+    Parameters
+    ----------
+    model : Layer
+        Trained as it stands: `fit` never initialises.
+    data : (x, y), or anything with ``__len__`` and ``batch(indices, rng) -> (x, y)``
+        Floating images and their targets: class indices, or what the loss asks for.
+    epochs, batch_size : int
+        At least 1.
+    optimizer : Optimizer
+        `Adam()` unless given.
+    schedule : callable
+        ``schedule(step) -> lr``, with step counted from 0 over the whole training; sets ``optimizer.lr``.
+    loss : str or (forward, backward)
+        "cross_entropy", "binary_cross_entropy", "mse", "l1" or "huber".
+    label_smoothing : float
+        Share of the target that cross-entropy spreads over all classes.
+    validation : float or data
+        A share of `data` to hold out (stratified by class where targets are class indices; needs a pair of
+        arrays), or data of its own. Measured after every epoch; nothing learns from it.
+    augment : callable
+        ``augment(x, rng) -> x``, applied to every training batch.
+    callbacks : sequence of Callback
+        See `Callback`; `EarlyStopping`, `BestWeights`, `AverageWeights`.
+    clip_norm, clip_value : float
+        Limit the norm of all gradients together, or each of their elements.
+    seed : int
+        Decides the order, the augmentation and dropout, all of it, whatever ran before.
+    shuffle, drop_last, prefetch
+        See `cnn_from_scratch.data.iterate_batches`.
+    shards : int
+        On how many threads a batch is spread; one per core unless told otherwise. A run is bitwise repeatable for
+        a given number of shards.
+    trainable : str or sequence of str
+        Patterns over the keys of parameters; all others stay frozen for this training.
+    progress : bool
+        Show a bar with loss, accuracy, images per second and the time left.
+
+    Returns
+    -------
+    History
+        One row an epoch.
+
+    Raises
+    ------
+    TypeError
+        If images are integers (divide them by 255), or data is not what it should be.
+    ShapeError
+        If an example does not fit into the model; raised before anything is computed, naming the layer.
+    FloatingPointError
+        If the loss is no longer finite, naming epoch and step. The parameters are those before that step.
+
+    Examples
+    --------
+    >>> from cnn_from_scratch.layers import Linear, Sequential
+    >>> x = np.array([[-1.0], [1.0]], np.float32).repeat(8, axis=0)
+    >>> y = np.array([0, 1]).repeat(8)
+    >>> model = Sequential(Linear(1, 2, rng=0))
+    >>> history = fit(model, (x, y), epochs=20, batch_size=4, optimizer=Adam(lr=0.1), progress=False)
+    >>> history["accuracy"][-1]
+    1.0
+    """
+    _check_count("epochs", epochs)
+    _check_count("batch_size", batch_size)
+    chosen = as_loss(loss, label_smoothing=label_smoothing)
+    source, held_out = _split(data, validation, augment, seed)
+    if len(source) == 0:
+        raise ValueError("fit: there is no example to train on")
+    optimizer = Adam() if optimizer is None else optimizer
+    history = History()
+    steps = batch_count(len(source), batch_size, drop_last=drop_last)
+    if steps == 0:
+        raise ValueError(f"fit: {len(source)} examples make no batch of {batch_size} with drop_last=True")
+    state = Progress(model, optimizer, history, 0, 0, steps, epochs)
+
+    with (
+        _only_trainable(model, trainable),
+        open_group(default_shards() if shards is None else _check_count("shards", shards)) as group,
+        progress_bar(progress, len(source), epochs) as bar,
+    ):
+        _tell(callbacks, "on_train_begin", state)
+        try:
+            for epoch in range(1, epochs + 1):
+                state = state._replace(epoch=epoch)
+                meter = Meter(chosen.name)
+                batches = iterate_batches(
+                    source,
+                    batch_size,
+                    seed=seed,
+                    epoch=epoch,
+                    shuffle=shuffle,
+                    drop_last=drop_last,
+                    prefetch=prefetch,
+                )
+                bar.start_epoch(epoch)
+                for step, x, y in batches:
+                    state = state._replace(step=step)
+                    if schedule is not None:
+                        optimizer.lr = schedule((epoch - 1) * steps + step)
+                    result = _step(state, x, y, chosen, group, Place(seed, epoch, step), clip_norm, clip_value)
+                    meter.add(result)
+                    bar.advance(result.examples, meter)
+                    for callback in callbacks:
+                        callback.on_step_end(state, result)
+                row = {"epoch": epoch, **meter.row(), "lr": float(optimizer.lr)}
+                if held_out is not None:
+                    row |= _validate(state, held_out, chosen, callbacks, batch_size)
+                row["seconds"] = meter.seconds
+                history.rows.append(row)
+                bar.end_epoch(row)
+                wishes = [callback.on_epoch_end(state, row) for callback in callbacks]  # every one is told
+                if any(wishes):
+                    break
+        finally:
+            _tell(callbacks, "on_train_end", state)
+    return history
+
+
+def _step(
+    state: Progress,
+    x: Array,
+    y: Array,
+    loss: Loss,
+    group: Group,
+    place: Place,
+    clip_norm: float | None,
+    clip_value: float | None,
+) -> StepResult:
+    """Gradients, clipping, update; parameters and buffers are written only when everything has succeeded."""
+    model = state.model
+    x = as_model_input("fit", model, x)
+    if y.dtype.kind == "f":
+        y = y.astype(model.dtype, copy=False)
+    result = compute_gradients(model, x, y, loss, group=group, place=place)
+    _check_finite(model, x, result, place)
+    grads = result.grads
+    if clip_value is not None:
+        grads = clip_grad_value(grads, clip_value)
+    if clip_norm is not None:
+        _, grads = clip_grad_norm(grads, clip_norm)
+    state.optimizer.step(model.params, grads)
+    model.commit(result.caches)
+    return result._replace(grads=grads)
+
+
+def _check_finite(model: Layer, x: Array, result: StepResult, place: Place) -> None:
+    """Stop at the first NaN or infinity, before it gets into the parameters, and say where it arose."""
+    where = f"at epoch {place.epoch}, step {place.step}; the parameters are those before this step"
+    if not math.isfinite(result.loss):
+        key = _first_layer_not_finite(model, x, place)
+        layer = "all layers' outputs are finite" if key is None else f"layer {key!r} is the first to give such numbers"
+        raise FloatingPointError(f"fit: the loss is {result.loss} ({layer}) {where}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        bad = [key for key, grad in result.grads.items() if not np.isfinite(grad.sum())]
+    if bad:
+        raise FloatingPointError(f"fit: the gradient of {bad[-1]!r} is not finite {where}")
+
+
+def _first_layer_not_finite(model: Layer, x: Array, place: Place) -> str | None:
+    """Run the forward pass once more, and look at every layer's output."""
+    found: list[str] = []
+
+    def tap(key: str, phase: str, values: Mapping[str, Any]) -> None:
+        if phase == "forward" and not found and not np.isfinite(values["output"]).all():
+            found.append(key)
+
+    model.forward(in_fast_order(x), Context(train=True, rng=place, tap=tap))
+    return found[0] if found else None
+
+
+def _validate(
+    state: Progress, held_out: BatchSource, loss: Loss, callbacks: Sequence[Callback], batch_size: int
+) -> dict[str, Any]:
+    _tell(callbacks, "before_evaluation", state)
+    try:
+        report = evaluate(state.model, held_out, loss=(loss.forward, loss.backward), batch_size=batch_size)
+    finally:
+        _tell(callbacks, "after_evaluation", state)
+    row = {"val_loss": report.loss}
+    return row if report.accuracy is None else row | {"val_accuracy": report.accuracy}
+
+
+def _split(
+    data: Data, validation: float | Data | None, augment: Augment | None, seed: int
+) -> tuple[BatchSource, BatchSource | None]:
+    """The examples to train on, augmented, and those to validate on, as they are."""
+    if isinstance(validation, float | int):
+        if not 0 < validation < 1:
+            raise ValueError(f"fit: validation must be a share between 0 and 1, or data; got {validation!r}")
+        if not isinstance(data, tuple):
+            raise TypeError("fit: a share for validation can be held out of a pair of arrays (x, y) only")
+        x, y = data
+        if len(x) != len(y):
+            raise ShapeError(f"fit: x and y must have the same length, got shapes {x.shape} and {y.shape}")
+        strata = y if y.ndim == 1 and y.dtype.kind in "ui" else np.zeros(len(y), np.int64)
+        learn, check = stratified_split(strata, float(validation), seed=seed)
+        return ArrayData(x[learn], y[learn], augment), ArrayData(x[check], y[check])
+    held_out = None if validation is None else as_source(validation)
+    if augment is None:
+        return as_source(data), held_out
+    if not isinstance(data, tuple):
+        raise TypeError("fit: augment needs a pair of arrays (x, y); data of your own augments in its batch()")
+    return ArrayData(*data, augment), held_out
+
+
+@contextmanager
+def _only_trainable(model: Layer, patterns: str | Sequence[str]) -> Iterator[None]:
+    """Freeze all that does not match, for a while."""
+    wanted = [patterns] if isinstance(patterns, str) else list(patterns)
+    keys = [*model.params, *model.buffers]
+    for pattern in wanted:
+        if pattern != "*" and not any(fnmatchcase(key, pattern) for key in keys):
+            raise ValueError(f"fit: trainable={pattern!r} matches no key; the keys are {', '.join(keys)}")
+    before = model.frozen
+    others = frozenset(key for key in keys if not any(fnmatchcase(key, pattern) for pattern in wanted))
+    model._set_frozen(before | others)
+    try:
+        if model.params and not model.trainable:
+            raise ValueError("fit: every parameter is frozen; there is nothing to train")
+        yield
+    finally:
+        model._set_frozen(before)
+
+
+def _tell(callbacks: Sequence[Callback], event: str, state: Progress) -> None:
+    for callback in callbacks:
+        getattr(callback, event)(state)
+
+
+def _check_count(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"fit: {name} must be an int >= 1, got {value!r}")
+    return int(value)

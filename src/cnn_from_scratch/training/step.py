@@ -1,0 +1,77 @@
+"""One training step: every shard runs forward and backward alone, and they meet in the sum of their gradients."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..layers import Context, Layer
+from ..layers.predict import in_fast_order
+from ..parallel import ALONE, Group, Member, shard_slices
+from ..randomness import Place
+from ..typing import Array
+from .losses import Loss
+
+
+class StepResult(NamedTuple):
+    """What a batch says: its loss, the gradients, and how many examples it got right."""
+
+    loss: float  # the mean over the batch
+    grads: dict[str, Array]
+    correct: int | None  # None where the targets are no class indices
+    examples: int
+    caches: Any  # of the first shard: what `model.commit` takes
+
+
+class _Shard(NamedTuple):
+    loss: float
+    divisor: float
+    grads: dict[str, Array]
+    correct: int | None
+    caches: Any
+
+
+def compute_gradients(
+    model: Layer, x: Array, y: Array, loss: Loss, *, group: Group = ALONE, place: Place | None = None
+) -> StepResult:
+    """Gradients of the mean loss over the batch by every trainable parameter. Nothing is written.
+
+    Each shard sums its losses; the divisor of the mean belongs to the whole batch, so that ignored targets, class
+    weights and a short last batch count as they would without shards.
+    """
+
+    def run(member: Member) -> _Shard:
+        part = shard_slices(len(x), member.size)[member.rank]
+        rng = None if place is None else place._replace(shard=member.rank)
+        ctx = Context(train=True, rng=rng, group=member)
+        output, caches = model.forward(in_fast_order(x[part]), ctx)
+        total, cache = loss.forward(output, y[part], reduction="sum")
+        own = float(getattr(cache, "divisor", len(output)))
+        divisor = float(member.sum([np.array(own)])[0])
+        if divisor == 0:
+            raise ValueError(f"loss {loss.name}: the mean over no example is undefined; every target is ignored")
+        _, grads = model.backward(loss.backward(cache, 1 / divisor), caches, need_dx=False)
+        kept = {key: grad for key, grad in grads.items() if key in model.trainable}
+        return _Shard(float(total), divisor, kept, count_correct(output, y[part]), caches)
+
+    shards = group.run(run)
+    grads = {key: _sum([shard.grads[key] for shard in shards]) for key in shards[0].grads}
+    correct = None if shards[0].correct is None else sum(shard.correct or 0 for shard in shards)
+    mean = sum(shard.loss for shard in shards) / shards[0].divisor
+    return StepResult(mean, grads, correct, len(x), shards[0].caches)
+
+
+def count_correct(output: Array, targets: Array) -> int | None:
+    """How many rows of (N, K) have their largest number at their class index (N,); None for other targets."""
+    if output.ndim != 2 or targets.ndim != 1 or targets.dtype.kind not in "ui" or output.shape[1] < 2:
+        return None
+    return int(np.count_nonzero(output.argmax(1) == targets)) if len(output) else 0
+
+
+def _sum(parts: list[Array]) -> Array:
+    """Added in the order of the shards."""
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
