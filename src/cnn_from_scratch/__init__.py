@@ -15,7 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .errors import CnnError, FormatError, LimitError, ShapeError, UnsupportedOpError
+    from .errors import *  # noqa: F403
     from .formats import *  # noqa: F403
     from .layers import *  # noqa: F403
     from .models import *  # noqa: F403
@@ -35,7 +35,7 @@ def __getattr__(name: str) -> Any:
     if not name.startswith("_"):
         for room in _OFFERING:
             module = importlib.import_module(f".{room}", __name__)
-            if name in getattr(module, "__all__", ()) or (room == "errors" and hasattr(module, name)):
+            if name in getattr(module, "__all__", ()):
                 value = getattr(module, name)
                 globals()[name] = value
                 return value

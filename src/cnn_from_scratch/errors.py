@@ -1,5 +1,7 @@
 """What goes wrong, by name. Every error also is the built-in one would expect, so `except ValueError` works."""
 
+__all__ = ["CnnError", "FormatError", "LimitError", "ShapeError", "UnsupportedOpError"]
+
 
 class CnnError(Exception):
     """Base of every error that this package raises on purpose."""
