@@ -4,5 +4,18 @@ from .base import Layer
 from .containers import Concat, Container, Residual, Sequential
 from .context import Context
 from .convolution import Conv2d
+from .pooling import MaxPool2d
+from .shape import Flatten, Identity
 
-__all__ = ["Concat", "Container", "Context", "Conv2d", "Layer", "Residual", "Sequential"]
+__all__ = [
+    "Concat",
+    "Container",
+    "Context",
+    "Conv2d",
+    "Flatten",
+    "Identity",
+    "Layer",
+    "MaxPool2d",
+    "Residual",
+    "Sequential",
+]

@@ -226,3 +226,11 @@ def require_rank(layer: Layer, input_shape: Shape, axes: str) -> None:
         raise ShapeError(
             f"{type(layer).__name__}: an example must have {len(names)} axes ({', '.join(names)}), got {input_shape}"
         )
+
+
+def require_counts(layer: Layer, *names: str) -> None:
+    """Raise unless each of these attributes is an int of at least 1."""
+    for name in names:
+        value = getattr(layer, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ShapeError(f"{type(layer).__name__}: {name} must be an int >= 1, got {value!r}")

@@ -12,7 +12,7 @@ from ..ops.conv_forward import ALGORITHMS, Algorithm
 from ..ops.utils import pair, resolve_padding
 from ..randomness import as_generator
 from ..typing import Array, Padding, Pair
-from .base import Grads, Layer, Shape, require_rank
+from .base import Grads, Layer, Shape, require_counts, require_rank
 from .context import Context
 from .initializers import Initializer, initialize
 
@@ -52,12 +52,12 @@ class Conv2d(Layer):
         in_channels: int,
         out_channels: int,
         kernel_size: Pair,
-        *,
         stride: Pair = 1,
         padding: Padding = 0,
         dilation: Pair = 1,
         groups: int = 1,
         bias: bool = True,
+        *,
         weight_init: Initializer = "pytorch",
         algorithm: Algorithm = "auto",
         rng: int | np.random.Generator | None = None,
@@ -73,10 +73,7 @@ class Conv2d(Layer):
         self.reset_parameters(as_generator(rng))
 
     def _check(self) -> tuple[int, int]:
-        for name in ("in_channels", "out_channels", "groups"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ShapeError(f"Conv2d: {name} must be an int >= 1, got {value!r}")
+        require_counts(self, "in_channels", "out_channels", "groups")
         if self.in_channels % self.groups or self.out_channels % self.groups:
             raise ShapeError(
                 f"Conv2d: groups={self.groups} must divide in_channels={self.in_channels} "
