@@ -21,6 +21,7 @@ from ..typing import Array
 from .callbacks import Callback, Progress
 from .evaluate import evaluate
 from .history import History
+from .interrupts import interrupt_between_steps
 from .losses import Loss, LossPair, as_loss
 from .meter import Meter, progress_bar
 from .step import StepResult, compute_gradients
@@ -100,7 +101,10 @@ def fit(
     ShapeError
         If an example does not fit into the model; raised before anything is computed, naming the layer.
     FloatingPointError
-        If the loss is no longer finite, naming epoch and step. The parameters are those before that step.
+        If loss or gradients are no longer finite, naming layer, epoch and step. The parameters are those before
+        that step.
+    KeyboardInterrupt
+        After Ctrl-C, at the end of the step; the model is whole. (A second Ctrl-C does not wait.)
 
     Examples
     --------
@@ -129,6 +133,7 @@ def fit(
         _only_trainable(model, trainable),
         open_group(default_shards() if shards is None else _check_count("shards", shards)) as group,
         progress_bar(progress, len(source), epochs) as bar,
+        interrupt_between_steps() as check_interrupt,
     ):
         _tell(callbacks, "on_train_begin", state)
         try:
@@ -154,6 +159,7 @@ def fit(
                     bar.advance(result.examples, meter)
                     for callback in callbacks:
                         callback.on_step_end(state, result)
+                    check_interrupt()
                 row = {"epoch": epoch, **meter.row(), "lr": float(optimizer.lr)}
                 if held_out is not None:
                     row |= _validate(state, held_out, chosen, callbacks, batch_size)
