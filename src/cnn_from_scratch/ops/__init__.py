@@ -9,6 +9,7 @@ from .col2im import col2im
 from .conv_backward import conv_backward
 from .conv_forward import ConvCache, conv_forward
 from .im2col import im2col
+from .pooling import MaxPoolCache, max_pool_backward, max_pool_forward, max_pool_indices
 from .utils import (
     ConvGeometry,
     conv_geometry,
@@ -24,6 +25,7 @@ __all__ = [
     "BatchNormCache",
     "ConvCache",
     "ConvGeometry",
+    "MaxPoolCache",
     "batch_norm_backward",
     "batch_norm_forward",
     "col2im",
@@ -35,6 +37,9 @@ __all__ = [
     "initialize_bias",
     "initialize_filters",
     "is_hwnc",
+    "max_pool_backward",
+    "max_pool_forward",
+    "max_pool_indices",
     "print_shape",
     "to_hwnc",
 ]

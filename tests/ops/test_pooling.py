@@ -1,0 +1,288 @@
+"""Max and average pooling climb the ladder: by hand, by loops, by finite differences, by Hypothesis, by PyTorch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ladder import (
+    Case,
+    assert_forward,
+    assert_gradient,
+    assert_gradients_match,
+    conformance,
+    layouts,
+    spaced,
+)
+
+from cnn_from_scratch.errors import ShapeError
+from cnn_from_scratch.ops import (
+    is_hwnc,
+    max_pool_backward,
+    max_pool_forward,
+    max_pool_indices,
+    to_hwnc,
+)
+from cnn_from_scratch.ops.pool_windows import pool_geometry
+
+
+def window_pixels(geometry, oh, ow):
+    """The pixels inside the image under one window, in scan order: the definition, pixel by pixel."""
+    (H, W), (KH, KW), (SH, SW), (DH, DW) = geometry.input, geometry.kernel, geometry.stride, geometry.dilation
+    (top, _), (left, _) = geometry.padding
+    pixels = [(oh * SH + kh * DH - top, ow * SW + kw * DW - left) for kh in range(KH) for kw in range(KW)]
+    return [(h, w) for h, w in pixels if 0 <= h < H and 0 <= w < W]
+
+
+@st.composite
+def poolings(draw, dilations=(1, 2)):
+    KH, KW = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    dilation = draw(st.sampled_from(dilations)), draw(st.sampled_from(dilations))
+    reach = dilation[0] * (KH - 1) + 1, dilation[1] * (KW - 1) + 1
+    sides = tuple((draw(st.integers(0, r - 1)), draw(st.integers(0, r - 1))) for r in reach)
+    shape = (
+        draw(st.integers(0, 2)),
+        draw(st.integers(1, 3)),
+        max(1, reach[0] - sum(sides[0])) + draw(st.integers(0, 4)),
+        max(1, reach[1] - sum(sides[1])) + draw(st.integers(0, 4)),
+    )
+    options = {
+        "stride": draw(st.sampled_from([None, 1, (2, 1), (3, 2), (1, 4)])),
+        "padding": draw(st.sampled_from(["valid", "same", sides])),
+        "dilation": dilation,
+        "ceil_mode": draw(st.booleans()),
+    }
+    if options["padding"] == "valid":  # then the image itself must have room for the window
+        shape = (*shape[:2], max(shape[2], reach[0]), max(shape[3], reach[1]))
+    return shape, (KH, KW), options, draw(st.integers(0, 2**16))
+
+
+# --- max pooling ----------------------------------------------------------------------------------------------------
+
+
+def max_pool_loops(x, dy_of, kernel, options):
+    """y, dx and indices by visiting every window and every pixel of it, keeping the first that is larger."""
+    geometry = pool_geometry("loops", x, kernel, options["stride"], *(options[o] for o in list(options)[1:]))
+    (N, C, _, W), (OH, OW) = x.shape, geometry.output
+    y, indices = np.full((N, C, OH, OW), -np.inf), np.full((N, C, OH, OW), -1)
+    dx, dy = np.zeros_like(x), dy_of((N, C, OH, OW))
+    for place in np.ndindex(N, C, OH, OW):
+        n, c, oh, ow = place
+        best = None
+        for h, w in window_pixels(geometry, oh, ow):
+            if best is None or x[n, c, h, w] > x[n, c, *best]:
+                best = h, w
+            if np.isnan(x[n, c, h, w]):
+                best = h, w
+                break
+        if best is not None:
+            y[place], indices[place] = x[n, c, *best], best[0] * W + best[1]
+            dx[n, c, *best] += dy[place]
+    return y, dx, indices, dy
+
+
+def test_max_by_hand():
+    # windows 2x2:  1 2 | 5 0      maxima 4 7   gradients go to the 4 and the 7,
+    #               4 3 | 7 6             8 6   and to the first 8 and the first 6 in scan order
+    #               ---------
+    #               8 8 | 6 6
+    #               8 1 | 6 6
+    x = np.array([[1, 2, 5, 0], [4, 3, 7, 6], [8, 8, 6, 6], [8, 1, 6, 6]], float).reshape(1, 1, 4, 4)
+    y, cache = max_pool_forward(x, 2)
+    np.testing.assert_array_equal(y[0, 0], [[4, 7], [8, 6]])
+    dx = max_pool_backward(np.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 1, 2, 2), cache)
+    np.testing.assert_array_equal(dx[0, 0], [[0, 0, 0, 0], [1, 0, 2, 0], [3, 0, 4, 0], [0, 0, 0, 0]])
+    np.testing.assert_array_equal(max_pool_indices(cache)[0, 0], [[4, 6], [8, 10]])
+
+
+@settings(max_examples=300, deadline=None)
+@given(poolings(), st.sampled_from(["distinct", "ties", "minus infinity", "NaN"]))
+def test_max_agrees_with_the_loops(drawn, kind):
+    shape, kernel, options, seed = drawn
+    rng = np.random.default_rng(seed)
+    values = {"distinct": spaced(shape, rng), "ties": rng.integers(-1, 2, shape).astype(float)}
+    x = values.get(kind, values["ties"])
+    if kind == "minus infinity":
+        x[x == 1] = -np.inf
+    if kind == "NaN":
+        x[rng.random(shape) < 0.2] = np.nan
+    y, dx, indices, dy = max_pool_loops(x, rng.standard_normal, kernel, options)
+    for order in (np.ascontiguousarray, to_hwnc):
+        images, upstream = order(x), order(dy)
+        images.flags.writeable = upstream.flags.writeable = False
+        actual, cache = max_pool_forward(images, kernel, **options)
+        np.testing.assert_array_equal(actual, y)
+        actual.flags.writeable = False
+        np.testing.assert_allclose(max_pool_backward(upstream, cache), dx, atol=1e-13)
+        np.testing.assert_array_equal(max_pool_indices(cache), indices)
+        assert max_pool_indices(cache).dtype == np.int64
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("case", conformance("max_pool2d"))
+def test_max_reference_vectors(case: Case, dtype):
+    case = case.float32() if dtype == np.float32 else case
+    options = {name: case.attrs[name] for name in ("stride", "padding", "dilation", "ceil_mode")}
+    y, cache = max_pool_forward(case["x"], case.attrs["kernel"], **options)
+    assert y.dtype == dtype
+    assert_forward(y, case["y"])
+    assert_gradient(max_pool_backward(case["dy"], cache), case["dx"])
+    np.testing.assert_array_equal(max_pool_indices(cache), case["indices"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_size": 2},
+        {"kernel_size": (3, 2), "stride": (2, 1), "padding": ((2, 1), (0, 1))},
+        {"kernel_size": 2, "stride": 3, "dilation": 2, "padding": "same"},
+        {"kernel_size": 2, "ceil_mode": True},
+    ],
+)
+def test_max_gradient_by_finite_differences(options):
+    rng = np.random.default_rng(0)
+    inputs = {"x": spaced((2, 3, 6, 7), rng)}
+    y, cache = max_pool_forward(**inputs, **options)
+    dy = rng.standard_normal(y.shape)
+    gradients = {"x": max_pool_backward(dy, cache)}
+    assert_gradients_match(lambda x: max_pool_forward(x, **options)[0], inputs, gradients, dy)
+
+
+def test_max_keeps_nan_and_infinite_gradients_in_their_place():
+    x = np.array([[1.0, 5.0, np.nan, 2.0], [0.0, 3.0, 7.0, np.nan]]).reshape(1, 1, 2, 4)
+    y, cache = max_pool_forward(x, 2)
+    np.testing.assert_array_equal(y.ravel(), [5.0, np.nan])
+    dx = max_pool_backward(np.array([np.inf, 2.0]).reshape(1, 1, 1, 2), cache)
+    np.testing.assert_array_equal(dx[0, 0], [[0, np.inf, 2, 0], [0, 0, 0, 0]])
+
+
+def test_max_of_a_dilated_window_that_misses_every_pixel():
+    # kernel 2 with dilation 2 and padding 1 over one pixel: the window meets pixels -1 and 1, and there are none
+    y, cache = max_pool_forward(np.ones((1, 1, 1, 1)), 2, dilation=2, padding=1)
+    assert y.item() == -np.inf
+    assert max_pool_indices(cache).item() == -1
+    assert max_pool_backward(np.ones_like(y), cache).item() == 0.0
+
+
+# --- both -----------------------------------------------------------------------------------------------------------
+
+POOLS = {"max": (max_pool_forward, max_pool_backward)}
+
+
+@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("options", [{}, {"stride": 1, "padding": 1}])
+def test_any_layout_gives_the_same_result(pool, options):
+    forward, backward = POOLS[pool]
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((2, 3, 4, 6))
+    y, cache = forward(x, 2, **options)
+    dy = rng.standard_normal(y.shape)
+    expected = backward(dy, cache)
+    for label, xs in layouts(x):
+        for _, dys in layouts(dy):
+            ys, cache = forward(xs, 2, **options)
+            np.testing.assert_array_equal(ys, y, err_msg=label)
+            dx = backward(dys, cache)
+            np.testing.assert_allclose(dx, expected, atol=1e-14, err_msg=label)
+            assert ys.dtype == dx.dtype == np.dtype(np.float64)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("options", [{}, {"stride": 1, "padding": 1}])
+@pytest.mark.parametrize("order", [np.ascontiguousarray, to_hwnc])
+def test_results_lie_as_their_input_does(pool, options, order):
+    forward, backward = POOLS[pool]
+    y, cache = forward(order(np.random.default_rng(0).standard_normal((2, 3, 4, 6))), 2, **options)
+    dx = backward(y, cache)
+    contiguous = (lambda a: a.transpose(2, 3, 0, 1)) if order is to_hwnc else (lambda a: a)
+    assert is_hwnc(y) == is_hwnc(dx) == (order is to_hwnc)
+    assert contiguous(y).flags.c_contiguous
+    assert contiguous(dx).flags.c_contiguous
+
+
+@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("options", [{}, {"stride": 1, "padding": 1, "ceil_mode": True}])
+def test_dtype_in_is_dtype_out(pool, dtype, options):
+    forward, backward = POOLS[pool]
+    y, cache = forward(np.ones((1, 2, 4, 4), dtype), 2, **options)
+    assert y.dtype == backward(np.ones_like(y), cache).dtype == np.dtype(dtype)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_an_empty_batch(pool):
+    forward, backward = POOLS[pool]
+    y, cache = forward(np.ones((0, 2, 5, 5)), 2)
+    assert y.shape == (0, 2, 2, 2)
+    assert backward(y, cache).shape == (0, 2, 5, 5)
+
+
+X = np.ones((2, 3, 6, 5))
+PADDING = "padding must be an int >= 0, a pair (PH, PW), ((top, bottom), (left, right)), 'same' or 'valid'"
+
+
+@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize(
+    ("kernel", "options", "message"),
+    [
+        (0, {}, "kernel_size must be an int >= 1 or a pair of them, got 0"),
+        (2, {"stride": 0}, "stride must be an int >= 1 or a pair of them, got 0"),
+        (2, {"padding": -1}, f"{PADDING}, got -1"),
+        (
+            (7, 2),
+            {},
+            "the kernel does not fit: height 6 padded by 0 and 0 is 6, but kernel 7 with dilation 1 reaches over 7",
+        ),
+        (
+            (2, 3),
+            {"padding": ((0, 2), (2, 2))},
+            "padding must be smaller than the kernel's reach, got 2 for kernel 2 with dilation 1, which reaches over 2",
+        ),
+    ],
+)
+def test_bad_geometry_is_named(pool, kernel, options, message):
+    with pytest.raises(ShapeError) as caught:
+        POOLS[pool][0](X, kernel, **options)
+    assert str(caught.value) == f"{pool}_pool_forward: {message}"
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_bad_arrays_are_named(pool):
+    forward, backward = POOLS[pool]
+    cache = forward(X, 2)[1]
+    for call, error, message in (
+        (
+            lambda: forward(X[0], 2),
+            ShapeError,
+            f"{pool}_pool_forward: x must have 4 axes (N, C, H, W), got shape (3, 6, 5)",
+        ),
+        (
+            lambda: forward(X.astype(np.uint8), 2),
+            TypeError,
+            f"{pool}_pool_forward: x has dtype uint8; expected float32 or float64 "
+            "(convert it, as in x.astype(np.float32))",
+        ),
+        (
+            lambda: backward(np.ones((2, 3, 3, 3)), cache),
+            ShapeError,
+            f"{pool}_pool_backward: dy must have shape (2, 3, 3, 2), got (2, 3, 3, 3)",
+        ),
+        (
+            lambda: backward(np.ones((2, 3, 3, 2), np.float32), cache),
+            TypeError,
+            f"{pool}_pool_backward: dy has dtype float32 but the forward pass ran in float64; convert dy",
+        ),
+    ):
+        with pytest.raises(error) as caught:
+            call()
+        assert str(caught.value) == message
+
+
+def test_bad_dilation_is_named():
+    with pytest.raises(ShapeError) as caught:
+        max_pool_forward(X, 2, dilation=5)
+    assert str(caught.value) == (
+        "max_pool_forward: the kernel does not fit: width 5 padded by 0 and 0 is 5, but kernel 2 with dilation 5 "
+        "reaches over 6"
+    )
