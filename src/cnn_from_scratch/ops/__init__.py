@@ -8,7 +8,9 @@ from .batch_norm import BatchNormCache, batch_norm_backward, batch_norm_forward
 from .col2im import col2im
 from .conv_backward import conv_backward
 from .conv_forward import ConvCache, conv_forward
+from .group_norm import GroupNormCache, group_norm_backward, group_norm_forward
 from .im2col import im2col
+from .normalization import LayerNormCache, layer_norm_backward, layer_norm_forward
 from .pooling import MaxPoolCache, max_pool_backward, max_pool_forward, max_pool_indices
 from .utils import (
     ConvGeometry,
@@ -25,6 +27,8 @@ __all__ = [
     "BatchNormCache",
     "ConvCache",
     "ConvGeometry",
+    "GroupNormCache",
+    "LayerNormCache",
     "MaxPoolCache",
     "batch_norm_backward",
     "batch_norm_forward",
@@ -33,10 +37,14 @@ __all__ = [
     "conv_forward",
     "conv_geometry",
     "conv_output_size",
+    "group_norm_backward",
+    "group_norm_forward",
     "im2col",
     "initialize_bias",
     "initialize_filters",
     "is_hwnc",
+    "layer_norm_backward",
+    "layer_norm_forward",
     "max_pool_backward",
     "max_pool_forward",
     "max_pool_indices",

@@ -8,10 +8,10 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..typing import Array
-from .channels import channel_moments, channel_products, channel_rows, far_means, pieces, spread_channels
+from .channels import affine_channels, channel_moments, channel_products, combine_channels, far_means
 from .dtypes import float_op
 from .group import Group, group_sum
-from .utils import check_shape, empty_nchw
+from .utils import check_shape
 
 
 class BatchNormCache(NamedTuple):
@@ -100,23 +100,17 @@ def batch_norm_forward(
     _check_arguments(x, vectors, momentum, eps)
     if train:
         mean, var, n = channel_moments(x, group)
-        if n == 1:
-            raise ValueError(
-                f"batch_norm_forward: training needs more than one value per channel, got x of shape {x.shape}"
-            )
         new_mean = _follow(running_mean, mean, momentum, n)
-        new_var = _follow(running_var, var * (n / max(n - 1, 1)), momentum, n)
-    elif running_mean is None or running_var is None:
-        raise ValueError("batch_norm_forward: evaluation needs running_mean and running_var, got None")
+        new_var = _follow(running_var, _unbiased(var, n, x), momentum, n)
     else:
-        mean, var, n = running_mean.astype(np.float64), running_var.astype(np.float64), 0.0
+        mean, var, n = *_as_they_are(running_mean, running_var), 0.0
         new_mean = new_var = None
     inv_std = 1 / np.sqrt(var + eps)
 
     scale = inv_std if weight is None else inv_std * weight
     shift = far_means(mean, inv_std, x.dtype)
     offset = (shift - mean) * scale + (0 if bias is None else bias)
-    y = _scale_and_add(x, shift, scale, offset, like=x)  # (x - shift)*scale + offset
+    y = affine_channels(x, shift, scale, offset, like=x)  # (x - shift)*scale + offset
     return y, BatchNormCache(x, weight, bias is not None, mean, inv_std, n, new_mean, new_var, group)
 
 
@@ -172,11 +166,21 @@ def batch_norm_backward(dy: Array, cache: BatchNormCache) -> tuple[Array, Array 
     A = inv_std if weight is None else inv_std * weight
     if not n:  # evaluation: mean and variance do not depend on x
         nothing = np.zeros_like(mean)
-        return _scale_and_add(dy, nothing, A, nothing, like=x), dweight, dbias
+        return affine_channels(dy, nothing, A, nothing, like=x), dweight, dbias
     sum_dy, sum_dy_x = group_sum(cache.group, [sum_dy, sum_dy_x])
     B = -A * inv_std**2 * sum_dy_x / n
     D = -A * sum_dy / n + (shift - mean) * B
-    return _combine(dy, x, shift, A, B, D), dweight, dbias
+    return combine_channels(dy, x, shift, A, B, D), dweight, dbias
+
+
+# --- running statistics ---------------------------------------------------------------------------------------------
+
+
+def _unbiased(var: Array, n: float, x: Array) -> Array:
+    """The variance that divides by n - 1; an empty batch has none."""
+    if n == 1:
+        raise ValueError(f"batch_norm_forward: training needs more than one value per channel, got x {x.shape}")
+    return var * (n / max(n - 1, 1))
 
 
 def _follow(running: Array | None, batch: Array, momentum: float, n: float) -> Array | None:
@@ -187,40 +191,10 @@ def _follow(running: Array | None, batch: Array, momentum: float, n: float) -> A
     return ((1 - share) * running.astype(np.float64) + share * batch).astype(running.dtype.newbyteorder("="))
 
 
-# --- the passes over the images -------------------------------------------------------------------------------------
-
-
-def _scale_and_add(x: Array, shift: Array, scale: Array, offset: Array, *, like: Array) -> Array:
-    """(x - shift)*scale + offset, per channel, in the memory order of `like`."""
-    y = empty_nchw(x.shape, x.dtype, like=like)
-    rows, y_rows = channel_rows(x, like=like), channel_rows(y, like=like)
-    s, b = spread_channels(scale, rows), spread_channels(offset, rows)
-    m = spread_channels(shift, rows) if shift.any() else None
-    for piece in pieces(rows):
-        _scale_piece(rows[piece], m, s, b, out=y_rows[piece])
-    return y
-
-
-def _combine(dy: Array, x: Array, shift: Array, A: Array, B: Array, D: Array) -> Array:
-    """A*dy + B*(x - shift) + D, per channel."""
-    dx = empty_nchw(x.shape, x.dtype, like=x)
-    rows, dy_rows, dx_rows = (channel_rows(images, like=x) for images in (x, dy, dx))
-    a, b, d = (spread_channels(vector, rows) for vector in (A, B, D))
-    m = spread_channels(shift, rows) if shift.any() else None
-    for piece in pieces(rows):
-        _scale_piece(rows[piece], m, b, d, out=dx_rows[piece])
-        dx_rows[piece] += dy_rows[piece] * a
-    return dx
-
-
-def _scale_piece(piece: Array, m: Array | None, s: Array, b: Array, *, out: Array) -> None:
-    """out = (piece - m)*s + b"""
-    if m is None:
-        np.multiply(piece, s, out=out)
-    else:
-        np.subtract(piece, m, out=out)
-        np.multiply(out, s, out=out)
-    np.add(out, b, out=out)
+def _as_they_are(running_mean: Array | None, running_var: Array | None) -> tuple[Array, Array]:
+    if running_mean is None or running_var is None:
+        raise ValueError("batch_norm_forward: evaluation needs running_mean and running_var, got None")
+    return running_mean.astype(np.float64), running_var.astype(np.float64)
 
 
 # --- checks ---------------------------------------------------------------------------------------------------------
@@ -232,9 +206,10 @@ def _check_arguments(x: Array, vectors: dict[str, Array | None], momentum: float
     for name, vector in vectors.items():
         if vector is None:
             continue
+        if not isinstance(vector, np.ndarray) or vector.dtype.kind != "f":
+            given = getattr(vector, "dtype", type(vector).__name__)
+            raise TypeError(f"batch_norm_forward: {name} must be a NumPy array of floats, got {given}")
         check_shape("batch_norm_forward", name, vector, (x.shape[1],))
-        if vector.dtype.kind != "f":
-            raise TypeError(f"batch_norm_forward: {name} has dtype {vector.dtype}; expected a float dtype")
     if not 0 <= momentum <= 1:
         raise ValueError(f"batch_norm_forward: momentum must be between 0 and 1, got {momentum!r}")
     if not eps >= 0:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..typing import Array
 from .group import Group, group_sum
-from .utils import HWNC, is_hwnc, to_hwnc
+from .utils import HWNC, empty_nchw, is_hwnc, to_hwnc
 
 PIECE = 1 << 17
 """Numbers in one piece: half a MiB of float32."""
@@ -140,3 +140,36 @@ def channel_products(dy: Array, x: Array, shift: Array) -> tuple[Array, Array]:
         sum_dy += channel_sums(dy_rows[piece])
         sum_dy_x += channel_sums(products)
     return sum_dy, sum_dy_x
+
+
+def affine_channels(x: Array, shift: Array, scale: Array, offset: Array, *, like: Array) -> Array:
+    """(x - shift)*scale + offset, per channel, in the memory order of `like`."""
+    y = empty_nchw(x.shape, x.dtype, like=like)
+    rows, y_rows = channel_rows(x, like=like), channel_rows(y, like=like)
+    s, b = spread_channels(scale, rows), spread_channels(offset, rows)
+    m = spread_channels(shift, rows) if shift.any() else None
+    for piece in pieces(rows):
+        _affine_piece(rows[piece], m, s, b, out=y_rows[piece])
+    return y
+
+
+def combine_channels(dy: Array, x: Array, shift: Array, A: Array, B: Array, D: Array) -> Array:
+    """A*dy + B*(x - shift) + D, per channel, in the memory order of x."""
+    dx = empty_nchw(x.shape, x.dtype, like=x)
+    rows, dy_rows, dx_rows = (channel_rows(images, like=x) for images in (x, dy, dx))
+    a, b, d = (spread_channels(vector, rows) for vector in (A, B, D))
+    m = spread_channels(shift, rows) if shift.any() else None
+    for piece in pieces(rows):
+        _affine_piece(rows[piece], m, b, d, out=dx_rows[piece])
+        dx_rows[piece] += dy_rows[piece] * a
+    return dx
+
+
+def _affine_piece(piece: Array, m: Array | None, s: Array, b: Array, *, out: Array) -> None:
+    """out = (piece - m)*s + b"""
+    if m is None:
+        np.multiply(piece, s, out=out)
+    else:
+        np.subtract(piece, m, out=out)
+        np.multiply(out, s, out=out)
+    np.add(out, b, out=out)
