@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import CnnError, FormatError
 from ..typing import Array
-from .content import open_content
+from .content import CHUNK, open_content
 from .dataset import Dataset, Examples
 from .download import RemoteFile, fetch
 from .places import data_root, find_file
@@ -100,6 +100,8 @@ def _read_members(path: Path, names: set[str], size: int) -> dict[str, bytes]:
                     raise FormatError(f"{path}: {member.name} must be one plain file of {size} bytes")
                 content = archive.extractfile(member)
                 found[member.name] = content.read() if content is not None else b""
+            while stream.read(CHUNK):  # to the end, where the checksum is
+                pass
     except CnnError:
         raise
     except (tarfile.TarError, ValueError, RecursionError) as error:  # hostile headers raise the last two

@@ -118,21 +118,22 @@ def _download(url: str, path: Path, file: RemoteFile, progress: bool) -> None:
 def _transfer(url: str, out: IO[bytes], file: RemoteFile, progress: bool) -> None:
     """Write the body of the answer to `out`; what the network does wrong becomes _MirrorFailed."""
     from tqdm import tqdm
-    from urllib3.exceptions import HTTPError
+    from urllib3.exceptions import HTTPError, MaxRetryError
 
     try:
         with contextlib.closing(_get(url)) as response:
             if response.status != 200:
                 raise _MirrorFailed(f"HTTP {response.status} {response.reason or ''}".strip())
-            total = int(response.headers.get("Content-Length", 0)) or None
-            with tqdm(
-                total=total, unit="B", unit_scale=True, desc=file.name, disable=None if progress else True
-            ) as bar:
+            length = response.headers.get("Content-Length", "")
+            total = int(length) if length.isdecimal() else None
+            hidden = None if progress else True  # None: hidden unless on a terminal
+            with tqdm(total=total, unit="B", unit_scale=True, desc=file.name, disable=hidden) as bar:
                 for chunk in _body(response, file.size + _SLACK):
                     out.write(chunk)
                     bar.update(len(chunk))
     except HTTPError as error:
-        raise _MirrorFailed(f"{type(error).__name__}: {error}") from error
+        cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
+        raise _MirrorFailed(f"{type(cause).__name__}: {cause.args[0] if cause.args else cause}") from error
 
 
 def _get(url: str) -> BaseHTTPResponse:

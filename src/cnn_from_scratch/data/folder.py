@@ -44,9 +44,9 @@ def load_image_folder(
     """Images in path/CLASS/*.png (or jpg, bmp, gif, webp, ppm, tif), uint8; the folders' names are the classes.
 
     If the folder holds ``train`` and ``test`` (or ``val``, ``valid``, ``validation``), each with the classes inside,
-    these are the two parts. Otherwise a fraction of every class is held out. Classes and files are taken in the
-    order of their names, other files are passed over, the first frame of an animation is taken, cameras'
-    orientation marks are followed, and transparency is dropped.
+    these are the two parts. Otherwise a fraction of every class, in ``train`` or in the folder itself, is held out.
+    Classes and files are taken in the order of their names, other files are passed over, the first frame of an
+    animation is taken, cameras' orientation marks are followed, and transparency is dropped.
 
     Parameters
     ----------
@@ -105,11 +105,10 @@ def load_image_folder(
 
 def _parts(root: Path) -> tuple[Path, Path | None]:
     """The folder with the training classes, and the one with the test classes if there is one."""
-    if (root / "train").is_dir():
-        for name in TEST_FOLDERS:
-            if (root / name).is_dir():
-                return root / "train", root / name
-    return root, None
+    train = root / "train"
+    if not (train.is_dir() and any(entry.is_dir() for entry in train.iterdir())):
+        return root, None  # a folder of trains is a class like any other
+    return train, next((root / name for name in TEST_FOLDERS if (root / name).is_dir()), None)
 
 
 def _classes(folder: Path) -> tuple[str, ...]:

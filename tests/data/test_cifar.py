@@ -1,0 +1,154 @@
+"""CIFAR-10's archive in small: read without extraction, and refused in every way that an archive can lie."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import tarfile
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cnn_from_scratch.data import cifar, load_cifar10
+from cnn_from_scratch.errors import CnnError, FormatError, LimitError
+
+IMAGES = 2
+SIZE = IMAGES * 3073
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setattr(cifar, "IMAGES_PER_FILE", IMAGES)
+
+
+def records(seed):
+    rows = np.random.default_rng(seed).integers(0, 256, (IMAGES, 3073)).astype(np.uint8)
+    rows[:, 0] = seed % 10
+    return rows
+
+
+def archive(members):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as tar:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            if isinstance(content, bytes):
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+            else:
+                info.type, info.linkname = content
+                tar.addfile(info)
+    return packed.getvalue()
+
+
+NAMES = (*cifar.TRAIN, *cifar.TEST)
+MEMBERS = [(name, records(seed).tobytes()) for seed, name in enumerate(NAMES)]
+
+
+def test_the_layout_by_hand(tmp_path):
+    # one byte of label, then 1,024 of red, of green and of blue, each row by row
+    extra = [("cifar-10-batches-bin", (tarfile.DIRTYPE, "")), ("../../escape", b"x"), ("/etc/escape", b"x")]
+    (tmp_path / cifar.ARCHIVE.name).write_bytes(archive(extra + MEMBERS + [("readme.html", b"<html>")]))
+    data = load_cifar10(tmp_path, verify=False)
+    assert data.train.x.shape == (10, 3, 32, 32)
+    assert data.train.x.dtype == np.uint8
+    assert data.train.y.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert data.test.y.tolist() == [5, 5]
+    row = records(3)[1]
+    image = data.train.x[7]
+    assert image[0, 0, 0] == row[1]
+    assert image[0, 1, 0] == row[1 + 32]
+    assert image[2, 31, 31] == row[3072]
+    assert data.classes[5] == "dog"
+    assert os.listdir(tmp_path) == [cifar.ARCHIVE.name]
+
+
+def test_the_order_in_the_archive_does_not_matter(tmp_path):
+    for folder, members in (("a", MEMBERS), ("b", MEMBERS[::-1])):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / cifar.ARCHIVE.name).write_bytes(archive(members))
+    a, b = (load_cifar10(tmp_path / folder, verify=False) for folder in "ab")
+    np.testing.assert_array_equal(a.train.x, b.train.x)
+
+
+def test_the_published_digest_is_asked_for(tmp_path):
+    path = tmp_path / cifar.ARCHIVE.name
+    path.write_bytes(archive(MEMBERS))
+    with pytest.raises(FormatError, match=r"SHA-256 is \w+, expected c4a38c50\w+; it is not the published archive"):
+        load_cifar10(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "damaged tar archive: empty file"),
+        (b"<html>404</html>", "damaged tar archive: "),
+        (archive(MEMBERS)[:-3000], "damaged gzip file: Compressed file ended before the end-of-stream marker"),
+        (archive(MEMBERS) + b"garbage", "damaged gzip file: Not a gzipped file (b'ga')"),
+        (archive(MEMBERS[:-1]), "lacks cifar-10-batches-bin/test_batch.bin"),
+        (
+            archive([*MEMBERS[:-1], (NAMES[-1], MEMBERS[-1][1][:-1])]),
+            "cifar-10-batches-bin/test_batch.bin must be one plain file of 6146 bytes",
+        ),
+        (
+            archive([*MEMBERS[:-1], (NAMES[-1], (tarfile.SYMTYPE, "/etc/passwd"))]),
+            "cifar-10-batches-bin/test_batch.bin must be one plain file of 6146 bytes",
+        ),
+        (
+            archive([*MEMBERS, MEMBERS[0]]),
+            "cifar-10-batches-bin/data_batch_1.bin must be one plain file of 6146 bytes",
+        ),
+        (
+            archive([*MEMBERS[:-1], (NAMES[-1], bytes([10]) + MEMBERS[-1][1][1:])]),
+            "labels must lie in 0..9, got 10",
+        ),
+    ],
+)
+def test_a_broken_archive_is_named(tmp_path, data, message):
+    path = tmp_path / cifar.ARCHIVE.name
+    path.write_bytes(data)
+    with pytest.raises(FormatError) as caught:
+        load_cifar10(tmp_path, verify=False)
+    assert str(caught.value).startswith(f"{path}: {message}")
+
+
+@pytest.mark.parametrize("bomb", ["member", "header"])
+def test_a_bomb_stops_at_the_limit(tmp_path, monkeypatch, bomb):
+    monkeypatch.setattr(cifar, "MAX_CONTENT", 1 << 20)
+    info = tarfile.TarInfo("other")
+    info.size = 8 << 30
+    if bomb == "header":  # tarfile reads the whole of an extended header at once
+        info.type = tarfile.XHDTYPE
+    path = tmp_path / cifar.ARCHIVE.name
+    path.write_bytes(gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(4 << 20), 1))
+    with pytest.raises(LimitError, match="holds more than 1048576 bytes"):
+        load_cifar10(tmp_path, verify=False)
+
+
+def test_headers_without_end_are_a_format_error(tmp_path):
+    info = tarfile.TarInfo("x")
+    info.type = tarfile.XHDTYPE
+    path = tmp_path / cifar.ARCHIVE.name
+    path.write_bytes(gzip.compress(info.tobuf() * 2000))
+    with pytest.raises(FormatError, match="damaged tar archive"):
+        load_cifar10(tmp_path, verify=False)
+
+
+PLAIN = gzip.decompress(archive([(name, content[:SIZE]) for name, content in MEMBERS]))
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_damaged_headers_give_images_or_our_error(tmp_path, data):
+    broken = bytearray(PLAIN)
+    for _ in range(data.draw(st.integers(1, 4))):
+        broken[data.draw(st.integers(0, 511))] = data.draw(st.integers(0, 255))
+    path = tmp_path / cifar.ARCHIVE.name
+    path.write_bytes(broken)
+    try:
+        assert load_cifar10(tmp_path, verify=False).train.x.shape == (10, 3, 32, 32)
+    except CnnError as error:
+        assert str(error).startswith(f"{path}: ")  # noqa: PT017 - success is also right
