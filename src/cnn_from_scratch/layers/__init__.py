@@ -1,5 +1,6 @@
 """Layers: parameters and configuration around the pure operations, and containers to build networks from them."""
 
+from .activations import ELU, GELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from .base import Layer
 from .containers import Concat, Container, Residual, Sequential
 from .context import Context
@@ -8,6 +9,8 @@ from .pooling import MaxPool2d
 from .shape import Flatten, Identity
 
 __all__ = [
+    "ELU",
+    "GELU",
     "Concat",
     "Container",
     "Context",
@@ -15,7 +18,14 @@ __all__ = [
     "Flatten",
     "Identity",
     "Layer",
+    "LeakyReLU",
     "MaxPool2d",
+    "PReLU",
+    "ReLU",
     "Residual",
     "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softplus",
+    "Tanh",
 ]

@@ -64,13 +64,10 @@ class Layer:
     buffers: dict[str, Array]
     """What is remembered but not trained, such as the running mean of batch norm."""
 
-    frozen: frozenset[str]
-    """Keys of params and buffers that training must leave alone."""
-
     def __init__(self) -> None:
         self.params = {}
         self.buffers = {}
-        self.frozen = frozenset()
+        self._frozen: frozenset[str] = frozenset()
 
     # --- what a layer does --------------------------------------------------------------------------------------
 
@@ -164,8 +161,13 @@ class Layer:
             matched |= found
         return frozenset(matched)
 
+    @property
+    def frozen(self) -> frozenset[str]:
+        """Keys of params and buffers that training must leave alone."""
+        return self._frozen
+
     def _set_frozen(self, keys: frozenset[str]) -> None:
-        self.frozen = keys
+        self._frozen = keys
 
     @property
     def trainable(self) -> frozenset[str]:

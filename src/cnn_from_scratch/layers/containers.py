@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from textwrap import indent
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -27,7 +28,19 @@ class Container(Layer):
             if "." in name:
                 raise ValueError(f"{type(self).__name__}: a child's name must hold no dot, got {name!r}")
         self.children = dict(children)
+        self._refuse_repeated_layers()
         self._gather()
+
+    def _refuse_repeated_layers(self) -> None:
+        """A layer met twice would have two names, and lose the gradient of one of them."""
+        met: dict[int, str] = {}
+        for key, layer in self.layers():
+            if id(layer) in met:
+                raise ValueError(
+                    f"{type(self).__name__}: layers {met[id(layer)]!r} and {key!r} are one and the same {layer!r}; "
+                    "make a layer of its own for each place"
+                )
+            met[id(layer)] = key
 
     def _gather(self) -> None:
         """The children's own arrays, under their full keys."""
@@ -40,7 +53,6 @@ class Container(Layer):
                         raise ValueError(f"{type(self).__name__}: two children have a parameter named {full!r}")
                     merged[full] = array
             setattr(self, kind, merged)
-        self.frozen = frozenset(join(name, key) for name, child in self.children.items() for key in child.frozen)
 
     def layers(self) -> Iterator[tuple[str, Layer]]:
         """Every layer inside, also inside of containers, with its key, in order."""
@@ -55,27 +67,41 @@ class Container(Layer):
         self._gather()
         return self
 
+    @property
+    def frozen(self) -> frozenset[str]:
+        """Keys of params and buffers that training must leave alone: what the layers inside say."""
+        return frozenset(join(name, key) for name, layer in self.layers() for key in layer.frozen)
+
     def _set_frozen(self, keys: frozenset[str]) -> None:
-        for name, child in self.children.items():
-            own = [*child.params, *child.buffers]
-            child._set_frozen(frozenset(key for key in own if join(name, key) in keys))
-        self.frozen = keys
+        for name, layer in self.layers():
+            own = (*layer.params, *layer.buffers)
+            layer._set_frozen(frozenset(key for key in own if join(name, key) in keys))
 
     def _forward(self, name: str, x: Array, ctx: Context) -> tuple[Array, Any]:
         """One child's forward pass, shown to the tap if there is one."""
         inside = ctx.child(name)
         y, cache = self.children[name].forward(x, inside)
-        if ctx.tap is not None:
+        if ctx.tap is not None and self._has_key(name):
             ctx.tap(inside.key, "forward", {"input": x, "output": y, "cache": cache})
         return y, cache
 
     def _backward(self, name: str, dy: Array, cache: Any, ctx: Context, need_dx: bool) -> tuple[Array | None, Grads]:
         """One child's backward pass: gradients under their full keys, none for what is frozen."""
         child = self.children[name]
+        learning = child.trainable
+        if not (need_dx or learning):
+            return None, {}
         dx, grads = child.backward(dy, cache, need_dx=need_dx)
-        if ctx.tap is not None:
+        if not learning <= grads.keys():
+            lost = ", ".join(sorted(learning - grads.keys()))
+            raise ValueError(f"backward of layer {join(ctx.key, name)!r} = {child!r} gave no gradient for {lost}")
+        if ctx.tap is not None and self._has_key(name):
             ctx.tap(join(ctx.key, name), "backward", {"dy": dy, "dx": dx, "grads": grads})
-        return dx, {join(name, key): grad for key, grad in grads.items() if key not in child.frozen}
+        return dx, {join(name, key): grad for key, grad in grads.items() if key in learning}
+
+    def _has_key(self, name: str) -> bool:
+        """Whether this child has a key that tells it from its parent: a container without a name has none."""
+        return bool(name) or not isinstance(self.children[name], Container)
 
     def _child_shape(self, name: str, input_shape: Shape) -> Shape:
         """One child's output shape; an error says which child it was."""
@@ -87,11 +113,20 @@ class Container(Layer):
                 raise _at(name, error) from error
             raise ShapeError(f"layer {name!r} = {child!r} does not take {input_shape}: {error}") from error
 
+    def __repr__(self) -> str:
+        labels = [f"({name}): {child!r}" if name else repr(child) for name, child in self.children.items()]
+        inside = "".join(f"\n{indent(label, '  ')}" for label in labels)
+        return f"{type(self).__name__}({inside}\n)" if inside else f"{type(self).__name__}()"
+
 
 def _at(name: str, error: ShapeError) -> ShapeError:
     """The same message, its layer named from one level further out."""
     text = str(error)
-    return ShapeError(text.replace("layer '", f"layer '{name}.", 1) if name and text.startswith("layer '") else text)
+    if not name:
+        return ShapeError(text)
+    if text.startswith("layer '"):
+        return ShapeError(text.replace("layer '", f"layer '{name}.", 1))
+    return ShapeError(f"layer {name!r}: {text}")
 
 
 class ChainCache(NamedTuple):
@@ -181,10 +216,6 @@ class Sequential(Container):
         """The layers by name."""
         return {"layers": dict(self.children)}
 
-    def __repr__(self) -> str:
-        inside = "\n".join(f"({name}): {child!r}" for name, child in self.children.items())
-        return f"Sequential(\n  {inside}\n)".replace("\n(", "\n  (") if inside else "Sequential()"
-
 
 class BranchCache(NamedTuple):
     """The caches of branches that share an input, the context they ran in, and how large each output was."""
@@ -226,6 +257,8 @@ class Residual(Container):
         body_name: str = "body",
         shortcut_name: str = "shortcut",
     ) -> None:
+        if body_name == shortcut_name:
+            raise ValueError(f"Residual: body_name and shortcut_name must differ, both are {body_name!r}")
         self.body_name, self.shortcut_name = body_name, shortcut_name
         super().__init__({body_name: body} | ({} if shortcut is None else {shortcut_name: shortcut}))
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import ShapeError
-from ..ops import conv_geometry
-from ..ops.pooling import MaxPoolCache, max_pool_backward, max_pool_forward
+from ..ops import MaxPoolCache, conv_geometry, max_pool_backward, max_pool_forward
 from ..ops.utils import pair, resolve_padding
 from ..typing import Array, Padding, Pair
 from .base import Grads, Layer, Shape, require_rank
