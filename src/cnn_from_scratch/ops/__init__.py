@@ -4,14 +4,68 @@ Nothing hidden, nothing global, and nothing written that was borrowed. Every ope
 arrays in any memory order and answers in the order it was given.
 """
 
+from .activations import (
+    EluCache,
+    LeakyReluCache,
+    PreluCache,
+    ReluCache,
+    elu_backward,
+    elu_forward,
+    leaky_relu_backward,
+    leaky_relu_forward,
+    prelu_backward,
+    prelu_forward,
+    relu_backward,
+    relu_forward,
+)
 from .batch_norm import BatchNormCache, batch_norm_backward, batch_norm_forward
 from .col2im import col2im
 from .conv_backward import conv_backward
 from .conv_forward import ConvCache, conv_forward
+from .cross_entropy import CrossEntropyCache, cross_entropy_backward, cross_entropy_forward
+from .dropout import DropoutCache, dropout_backward, dropout_forward
+from .erf import erf
+from .gelu import GeluCache, gelu_backward, gelu_forward
 from .group_norm import GroupNormCache, group_norm_backward, group_norm_forward
 from .im2col import im2col
+from .linear import LinearCache, linear_backward, linear_forward
+from .losses import (
+    BinaryCrossEntropyCache,
+    DifferenceCache,
+    HuberCache,
+    binary_cross_entropy_backward,
+    binary_cross_entropy_forward,
+    huber_backward,
+    huber_forward,
+    l1_backward,
+    l1_forward,
+    mse_backward,
+    mse_forward,
+)
 from .normalization import LayerNormCache, layer_norm_backward, layer_norm_forward
 from .pooling import MaxPoolCache, max_pool_backward, max_pool_forward, max_pool_indices
+from .sigmoid import (
+    SigmoidCache,
+    SiluCache,
+    SoftplusCache,
+    TanhCache,
+    sigmoid_backward,
+    sigmoid_forward,
+    silu_backward,
+    silu_forward,
+    softplus_backward,
+    softplus_forward,
+    tanh_backward,
+    tanh_forward,
+)
+from .softmax import (
+    LogSoftmaxCache,
+    SoftmaxCache,
+    log_softmax_backward,
+    log_softmax_forward,
+    softmax_backward,
+    softmax_forward,
+)
 from .utils import (
     ConvGeometry,
     conv_geometry,
@@ -25,29 +79,83 @@ from .utils import (
 
 __all__ = [
     "BatchNormCache",
+    "BinaryCrossEntropyCache",
     "ConvCache",
     "ConvGeometry",
+    "CrossEntropyCache",
+    "DifferenceCache",
+    "DropoutCache",
+    "EluCache",
+    "GeluCache",
     "GroupNormCache",
+    "HuberCache",
     "LayerNormCache",
+    "LeakyReluCache",
+    "LinearCache",
+    "LogSoftmaxCache",
     "MaxPoolCache",
+    "PreluCache",
+    "ReluCache",
+    "SigmoidCache",
+    "SiluCache",
+    "SoftmaxCache",
+    "SoftplusCache",
+    "TanhCache",
     "batch_norm_backward",
     "batch_norm_forward",
+    "binary_cross_entropy_backward",
+    "binary_cross_entropy_forward",
     "col2im",
     "conv_backward",
     "conv_forward",
     "conv_geometry",
     "conv_output_size",
+    "cross_entropy_backward",
+    "cross_entropy_forward",
+    "dropout_backward",
+    "dropout_forward",
+    "elu_backward",
+    "elu_forward",
+    "erf",
+    "gelu_backward",
+    "gelu_forward",
     "group_norm_backward",
     "group_norm_forward",
+    "huber_backward",
+    "huber_forward",
     "im2col",
     "initialize_bias",
     "initialize_filters",
     "is_hwnc",
+    "l1_backward",
+    "l1_forward",
     "layer_norm_backward",
     "layer_norm_forward",
+    "leaky_relu_backward",
+    "leaky_relu_forward",
+    "linear_backward",
+    "linear_forward",
+    "log_softmax_backward",
+    "log_softmax_forward",
     "max_pool_backward",
     "max_pool_forward",
     "max_pool_indices",
+    "mse_backward",
+    "mse_forward",
+    "prelu_backward",
+    "prelu_forward",
     "print_shape",
+    "relu_backward",
+    "relu_forward",
+    "sigmoid_backward",
+    "sigmoid_forward",
+    "silu_backward",
+    "silu_forward",
+    "softmax_backward",
+    "softmax_forward",
+    "softplus_backward",
+    "softplus_forward",
+    "tanh_backward",
+    "tanh_forward",
     "to_hwnc",
 ]

@@ -1,0 +1,89 @@
+"""From one loss for each number to one number, and the way back. All losses share it.
+
+Every loss cache carries `divisor`, what a mean divides by, whatever the reduction was. So the shards of a batch can
+sum their losses with ``reduction="sum"`` and divide by the sum of their divisors.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ..typing import Array, Reduction
+from .dtypes import float_op
+from .utils import check_shape
+
+P = ParamSpec("P")
+C = TypeVar("C")
+REDUCTIONS = ("mean", "sum", "none")
+
+
+class LossCache(Protocol):
+    """What the cache of every loss has."""
+
+    @property
+    def divisor(self) -> float:
+        """What a mean divides by: the number of losses, or the sum of their weights."""
+
+    @property
+    def reduction(self) -> Reduction:
+        """How the losses were put together."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the loss and of the gradient."""
+
+
+def float_loss(name: str) -> Callable[[Callable[P, tuple[Any, C]]], Callable[P, tuple[Any, C]]]:
+    """`float_op` for a loss, whose backward pass meets no array that could tell it float16: its cache is told."""
+
+    def decorate(function: Callable[P, tuple[Any, C]]) -> Callable[P, tuple[Any, C]]:
+        checked = float_op(name)(function)
+
+        @functools.wraps(function)
+        def forward(*args: P.args, **kwargs: P.kwargs) -> tuple[Any, C]:
+            loss, cache = checked(*args, **kwargs)
+            return loss, cast(Any, cache)._replace(dtype=loss.dtype)
+
+        return forward
+
+    return decorate
+
+
+def reduce_losses(function: str, losses: Array, reduction: Reduction, divisor: float) -> Any:
+    """The mean or the sum of `losses` as a scalar of their dtype, added up in float64; or `losses` themselves.
+
+    Examples
+    --------
+    >>> reduce_losses("example", np.array([1.0, 2.0, 6.0]), "mean", 3.0)
+    np.float64(3.0)
+    """
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"{function}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+    if reduction == "none":
+        return losses
+    total = float(losses.sum(dtype=np.float64))
+    if reduction == "mean":
+        if divisor == 0:
+            raise ValueError(
+                f"{function}: reduction='mean' over nothing: the losses have shape {tuple(losses.shape)} "
+                f"and their weights add up to 0"
+            )
+        total /= divisor
+    return losses.dtype.type(total)
+
+
+def upstream(
+    function: str, cache: LossCache, dloss: npt.ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> float | Array:
+    """What each of the losses, of `shape`, receives of `dloss`: all of it, or its share 1 / divisor of a mean."""
+    if np.ndim(dloss) == 0:
+        share = float(cast(float, dloss))
+        return share / cache.divisor if cache.reduction == "mean" else share
+    each = np.asarray(dloss)
+    check_shape(function, "dloss", each, shape if cache.reduction == "none" else ())
+    return each.astype(dtype, copy=False)

@@ -1,0 +1,255 @@
+"""Losses that compare number by number: squared, absolute and Huber error, and binary cross-entropy.
+
+All take a prediction and a target of one shape, and a `reduction`: "mean", "sum" or "none" (one loss for each
+number). The target may have any real dtype and is taken in the prediction's. A mean over nothing is a ValueError, a
+sum over nothing is 0. The loss is a scalar of the prediction's dtype, and the gradient that of the prediction alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..typing import Array, Reduction
+from .loss_reduction import float_loss, reduce_losses, upstream
+from .sigmoid import logistic
+from .utils import check_shape
+
+
+class DifferenceCache(NamedTuple):
+    """What `mse_backward` and `l1_backward` need."""
+
+    difference: Array  # prediction - target
+    divisor: float
+    reduction: Reduction
+    dtype: np.dtype[Any]
+
+
+# --- squared error --------------------------------------------------------------------------------------------------
+
+
+@float_loss("prediction")
+def mse_forward(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> tuple[Any, DifferenceCache]:
+    """loss = mean of (prediction - target)^2
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ.
+    ValueError
+        If the reduction is unknown, or a mean over nothing.
+    TypeError
+        If prediction is not of floats, or target not of real numbers.
+
+    Examples
+    --------
+    (1^2 + 3^2) / 2 = 5
+
+    >>> loss, cache = mse_forward(np.array([1.0, 2.0]), np.array([0.0, 5.0]))
+    >>> loss, cache.divisor
+    (np.float64(5.0), 2.0)
+    """
+    difference = _subtract("mse_forward", prediction, target)
+    divisor = float(difference.size)
+    loss = reduce_losses("mse_forward", np.square(difference), reduction, divisor)
+    return loss, DifferenceCache(difference, divisor, reduction, difference.dtype)
+
+
+def mse_backward(cache: DifferenceCache, dloss: npt.ArrayLike = 1.0) -> Array:
+    """dprediction = 2 * (prediction - target) * dloss / divisor; without the divisor unless the loss is a mean
+
+    Examples
+    --------
+    >>> loss, cache = mse_forward(np.array([1.0, 2.0]), np.array([0.0, 5.0]))
+    >>> mse_backward(cache)
+    array([ 1., -3.])
+    """
+    d = cache.difference
+    return _times(2 * d, upstream("mse_backward", cache, dloss, d.shape, d.dtype), cache.dtype)
+
+
+# --- absolute error -------------------------------------------------------------------------------------------------
+
+
+@float_loss("prediction")
+def l1_forward(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> tuple[Any, DifferenceCache]:
+    """loss = mean of |prediction - target|
+
+    Raises
+    ------
+    ShapeError, ValueError, TypeError
+        As `mse_forward` does.
+
+    Examples
+    --------
+    (1 + 3) / 2 = 2
+
+    >>> loss, cache = l1_forward(np.array([1.0, 2.0]), np.array([0.0, 5.0]))
+    >>> loss
+    np.float64(2.0)
+    """
+    difference = _subtract("l1_forward", prediction, target)
+    divisor = float(difference.size)
+    loss = reduce_losses("l1_forward", np.abs(difference), reduction, divisor)
+    return loss, DifferenceCache(difference, divisor, reduction, difference.dtype)
+
+
+def l1_backward(cache: DifferenceCache, dloss: npt.ArrayLike = 1.0) -> Array:
+    """dprediction = sign(prediction - target) * dloss / divisor; 0 where they are equal, as in PyTorch
+
+    Examples
+    --------
+    >>> loss, cache = l1_forward(np.array([1.0, 2.0]), np.array([0.0, 5.0]))
+    >>> l1_backward(cache)
+    array([ 0.5, -0.5])
+    """
+    d = cache.difference
+    return _times(np.sign(d), upstream("l1_backward", cache, dloss, d.shape, d.dtype), cache.dtype)
+
+
+# --- Huber ----------------------------------------------------------------------------------------------------------
+
+
+class HuberCache(NamedTuple):
+    """What `huber_backward` needs."""
+
+    difference: Array  # prediction - target
+    delta: float
+    divisor: float
+    reduction: Reduction
+    dtype: np.dtype[Any]
+
+
+@float_loss("prediction")
+def huber_forward(
+    prediction: Array, target: Array, *, reduction: Reduction = "mean", delta: float = 1.0
+) -> tuple[Any, HuberCache]:
+    """loss = mean of d*d/2 where |d| <= delta, else delta * (|d| - delta/2), with d = prediction - target
+
+    A parabola that goes on as its tangents, so that a few wrong targets do not rule the rest. Computed as
+    a * (|d| - a/2) with a = min(|d|, delta).
+
+    Raises
+    ------
+    ValueError
+        If delta is not above 0, and as `mse_forward` does.
+    ShapeError, TypeError
+        As `mse_forward` does.
+
+    References
+    ----------
+    Huber: Robust Estimation of a Location Parameter (1964).
+
+    Examples
+    --------
+    (1*1/2 + 1 * (3 - 1/2)) / 2 = 1.5
+
+    >>> loss, cache = huber_forward(np.array([1.0, 2.0]), np.array([0.0, 5.0]))
+    >>> loss
+    np.float64(1.5)
+    """
+    if not delta > 0:
+        raise ValueError(f"huber_forward: delta must be above 0, got {delta!r}")
+    delta = float(delta)
+    difference = _subtract("huber_forward", prediction, target)
+    divisor = float(difference.size)
+    size = np.abs(difference)
+    bent = np.minimum(size, delta)
+    loss = reduce_losses("huber_forward", bent * (size - 0.5 * bent), reduction, divisor)
+    return loss, HuberCache(difference, delta, divisor, reduction, difference.dtype)
+
+
+def huber_backward(cache: HuberCache, dloss: npt.ArrayLike = 1.0) -> Array:
+    """dprediction = clip(prediction - target, -delta, delta) * dloss / divisor
+
+    Examples
+    --------
+    >>> loss, cache = huber_forward(np.array([1.0, 2.0]), np.array([0.0, 5.0]))
+    >>> huber_backward(cache)
+    array([ 0.5, -0.5])
+    """
+    d, delta = cache.difference, cache.delta
+    return _times(np.clip(d, -delta, delta), upstream("huber_backward", cache, dloss, d.shape, d.dtype), cache.dtype)
+
+
+# --- binary cross-entropy -------------------------------------------------------------------------------------------
+
+
+class BinaryCrossEntropyCache(NamedTuple):
+    """What `binary_cross_entropy_backward` needs."""
+
+    prediction: Array  # borrowed, never written
+    target: Array  # borrowed, never written
+    divisor: float
+    reduction: Reduction
+    dtype: np.dtype[Any]
+
+
+@float_loss("prediction")
+def binary_cross_entropy_forward(
+    prediction: Array, target: Array, *, reduction: Reduction = "mean"
+) -> tuple[Any, BinaryCrossEntropyCache]:
+    """loss = mean of -(target * log(p) + (1 - target) * log(1 - p)) with p = sigmoid(prediction)
+
+    The prediction is a logit, not a probability, so that the loss can be computed as
+    max(x, 0) - x*target + log(1 + exp(-|x|)), where nothing overflows.
+
+    Raises
+    ------
+    ShapeError, ValueError, TypeError
+        As `mse_forward` does.
+
+    Examples
+    --------
+    p = 3/4 for a one and p = 1/2 for a zero: -(log(3/4) + log(1/2)) / 2 = 0.490
+
+    >>> loss, cache = binary_cross_entropy_forward(np.log([3.0, 1.0]), np.array([1, 0]))
+    >>> loss.round(3)
+    np.float64(0.49)
+    """
+    target = _target_like("binary_cross_entropy_forward", prediction, target)
+    losses = np.maximum(prediction, 0)
+    losses -= prediction * target
+    losses += np.log1p(np.exp(-np.abs(prediction)))
+    divisor = float(prediction.size)
+    loss = reduce_losses("binary_cross_entropy_forward", losses, reduction, divisor)
+    return loss, BinaryCrossEntropyCache(prediction, target, divisor, reduction, prediction.dtype)
+
+
+def binary_cross_entropy_backward(cache: BinaryCrossEntropyCache, dloss: npt.ArrayLike = 1.0) -> Array:
+    """dprediction = (sigmoid(prediction) - target) * dloss / divisor
+
+    Examples
+    --------
+    >>> loss, cache = binary_cross_entropy_forward(np.log([3.0, 1.0]), np.array([1, 0]))
+    >>> binary_cross_entropy_backward(cache)
+    array([-0.125,  0.25 ])
+    """
+    x = cache.prediction
+    gradient = logistic(x)
+    gradient -= cache.target
+    return _times(gradient, upstream("binary_cross_entropy_backward", cache, dloss, x.shape, x.dtype), cache.dtype)
+
+
+# --- what they share ------------------------------------------------------------------------------------------------
+
+
+def _target_like(function: str, prediction: Array, target: Array) -> Array:
+    """`target` in the dtype of `prediction`, once it is known to be real numbers of the same shape."""
+    if not isinstance(target, np.ndarray) or target.dtype.kind not in "fiub":
+        kind = target.dtype if isinstance(target, np.ndarray) else type(target).__name__
+        raise TypeError(f"{function}: target must be a NumPy array of real numbers, got {kind}")
+    check_shape(function, "target", target, prediction.shape)
+    return target.astype(prediction.dtype, copy=False)
+
+
+def _subtract(function: str, prediction: Array, target: Array) -> Array:
+    """prediction - target, in the memory order of prediction."""
+    return np.subtract(prediction, _target_like(function, prediction, target), out=np.empty_like(prediction))
+
+
+def _times(slope: Array, each: float | Array, dtype: np.dtype[Any]) -> Array:
+    """The last step of the chain rule: what arrives at each loss, times the slope of that loss."""
+    return np.multiply(slope, each, out=np.empty_like(slope)).astype(dtype, copy=False)
