@@ -5,6 +5,7 @@ from .base import Layer
 from .containers import Concat, Container, Residual, Sequential
 from .context import Context
 from .convolution import Conv2d
+from .linear import Linear
 from .pooling import MaxPool2d
 from .shape import Flatten, Identity
 
@@ -19,6 +20,7 @@ __all__ = [
     "Identity",
     "Layer",
     "LeakyReLU",
+    "Linear",
     "MaxPool2d",
     "PReLU",
     "ReLU",

@@ -8,22 +8,22 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import ShapeError
-from ..ops.activations import (
+from ..ops import (
     EluCache,
+    GeluCache,
     LeakyReluCache,
     PreluCache,
+    SoftplusCache,
     elu_backward,
     elu_forward,
+    gelu_backward,
+    gelu_forward,
     leaky_relu_backward,
     leaky_relu_forward,
     prelu_backward,
     prelu_forward,
     relu_backward,
     relu_forward,
-)
-from ..ops.gelu import Approximate, GeluCache, gelu_backward, gelu_forward
-from ..ops.sigmoid import (
-    SoftplusCache,
     sigmoid_backward,
     sigmoid_forward,
     silu_backward,
@@ -33,6 +33,7 @@ from ..ops.sigmoid import (
     tanh_backward,
     tanh_forward,
 )
+from ..ops.gelu import Approximate
 from ..typing import Array
 from .base import Grads, Layer, Shape, require_counts
 from .context import Context

@@ -236,3 +236,9 @@ def require_counts(layer: Layer, *names: str) -> None:
         value = getattr(layer, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ShapeError(f"{type(layer).__name__}: {name} must be an int >= 1, got {value!r}")
+
+
+def weight_and_bias(dweight: Array | None, dbias: Array | None) -> Grads:
+    """Gradients under the keys of their parameters, as far as there are any."""
+    named = {"weight": dweight, "bias": dbias}
+    return {key: grad for key, grad in named.items() if grad is not None}

@@ -12,7 +12,7 @@ from ..ops.conv_forward import ALGORITHMS, Algorithm
 from ..ops.utils import pair, resolve_padding
 from ..randomness import as_generator
 from ..typing import Array, Padding, Pair
-from .base import Grads, Layer, Shape, require_counts, require_rank
+from .base import Grads, Layer, Shape, require_counts, require_rank, weight_and_bias
 from .context import Context
 from .initializers import Initializer, initialize
 
@@ -107,7 +107,7 @@ class Conv2d(Layer):
     def backward(self, dy: Array, cache: ConvCache, *, need_dx: bool = True) -> tuple[Array | None, Grads]:
         """See `cnn_from_scratch.ops.conv_backward`."""
         dx, dweight, dbias = conv_backward(dy, cache, need_dx=need_dx)
-        return dx, {"weight": dweight} if dbias is None else {"weight": dweight, "bias": dbias}
+        return dx, weight_and_bias(dweight, dbias)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """(C, H, W) -> (F, OH, OW)"""
