@@ -1,42 +1,35 @@
-"""Activations as layers: each number becomes another one, whatever its neighbours are."""
+"""Activations as layers, and the rectifiers among them: straight above zero, bent below.
+
+The activations without a kink are in smooth.py and softmax.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from ..errors import ShapeError
 from ..ops import (
     EluCache,
-    GeluCache,
     LeakyReluCache,
     PreluCache,
-    SoftplusCache,
     elu_backward,
     elu_forward,
-    gelu_backward,
-    gelu_forward,
     leaky_relu_backward,
     leaky_relu_forward,
     prelu_backward,
     prelu_forward,
     relu_backward,
     relu_forward,
-    sigmoid_backward,
-    sigmoid_forward,
-    silu_backward,
-    silu_forward,
-    softplus_backward,
-    softplus_forward,
-    tanh_backward,
-    tanh_forward,
 )
-from ..ops.gelu import Approximate
 from ..typing import Array
 from .base import Grads, Layer, Shape, require_counts
 from .context import Context
+
+ForwardBackward: TypeAlias = tuple[Callable[..., tuple[Array, Any]], Callable[[Array, Any], Array]]
+"""(NAME_forward, NAME_backward)"""
 
 
 class Activation(Layer):
@@ -45,8 +38,7 @@ class Activation(Layer):
     A subclass names the pair in `op`, and overrides `forward` where the operation has options.
     """
 
-    op: ClassVar[tuple[Callable[..., tuple[Array, Any]], Callable[[Array, Any], Array]]]
-    """(NAME_forward, NAME_backward)"""
+    op: ClassVar[ForwardBackward]
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Any]:
         """The first of `op`."""
@@ -57,9 +49,6 @@ class Activation(Layer):
         """The second of `op`."""
         _, backward = self.op
         return (backward(dy, cache) if need_dx else None), {}
-
-
-# --- straight above zero --------------------------------------------------------------------------------------------
 
 
 class ReLU(Activation):
@@ -162,98 +151,3 @@ class ELU(Activation):
     def forward(self, x: Array, ctx: Context) -> tuple[Array, EluCache]:
         """See `cnn_from_scratch.ops.elu_forward`."""
         return elu_forward(x, alpha=self.alpha)
-
-
-# --- smooth everywhere ----------------------------------------------------------------------------------------------
-
-
-class GELU(Activation):
-    """y = x * Phi(x), where Phi(x) is the probability that a standard normal number is below x
-
-    Parameters
-    ----------
-    approximate : "none" or "tanh"
-        Exact, or by way of a hyperbolic tangent, which is faster.
-
-    Examples
-    --------
-    >>> GELU().predict(np.array([[-20.0, 0.0, 20.0]], np.float32))
-    array([[-0.,  0., 20.]], dtype=float32)
-    """
-
-    op = (gelu_forward, gelu_backward)
-
-    def __init__(self, approximate: Approximate = "none") -> None:
-        super().__init__()
-        if approximate not in ("none", "tanh"):
-            raise ValueError(f"GELU: approximate must be 'none' or 'tanh', got {approximate!r}")
-        self.approximate = approximate
-
-    def forward(self, x: Array, ctx: Context) -> tuple[Array, GeluCache]:
-        """See `cnn_from_scratch.ops.gelu_forward`."""
-        return gelu_forward(x, approximate=self.approximate)
-
-
-class SiLU(Activation):
-    """y = x * sigmoid(x), also known as swish
-
-    Examples
-    --------
-    >>> SiLU().predict(np.array([[0.0, 20.0]], np.float32))
-    array([[ 0., 20.]], dtype=float32)
-    """
-
-    op = (silu_forward, silu_backward)
-
-
-class Sigmoid(Activation):
-    """y = 1 / (1 + exp(-x))
-
-    Examples
-    --------
-    >>> Sigmoid().predict(np.array([[0.0, 20.0]], np.float32))
-    array([[0.5, 1. ]], dtype=float32)
-    """
-
-    op = (sigmoid_forward, sigmoid_backward)
-
-
-class Tanh(Activation):
-    """y = tanh(x)
-
-    Examples
-    --------
-    >>> Tanh().predict(np.array([[0.0, 20.0]], np.float32))
-    array([[0., 1.]], dtype=float32)
-    """
-
-    op = (tanh_forward, tanh_backward)
-
-
-class Softplus(Activation):
-    """y = log(1 + exp(beta * x)) / beta: a smooth ReLU
-
-    Parameters
-    ----------
-    beta : float
-        How sharp the bend is; above 0.
-    threshold : float
-        Where beta * x is above it, y = x.
-
-    Examples
-    --------
-    >>> Softplus().predict(np.array([[0.0, 21.0]], np.float32))
-    array([[ 0.6931472, 21.       ]], dtype=float32)
-    """
-
-    op = (softplus_forward, softplus_backward)
-
-    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
-        super().__init__()
-        if not beta > 0:
-            raise ValueError(f"Softplus: beta must be above 0, got {beta!r}")
-        self.beta, self.threshold = beta, threshold
-
-    def forward(self, x: Array, ctx: Context) -> tuple[Array, SoftplusCache]:
-        """See `cnn_from_scratch.ops.softplus_forward`."""
-        return softplus_forward(x, beta=self.beta, threshold=self.threshold)

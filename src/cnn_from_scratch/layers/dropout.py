@@ -1,0 +1,43 @@
+"""Dropout as a layer: it acts in training only."""
+
+from __future__ import annotations
+
+from ..ops import DropoutCache, dropout_backward, dropout_forward
+from ..typing import Array
+from .base import Grads, Layer
+from .context import Context
+
+
+class Dropout(Layer):
+    """y = x * keep / (1 - p) with keep ~ Bernoulli(1 - p) in training; y = x in evaluation
+
+    What is dropped depends on the seed, epoch, step and shard of the context and on the key of the layer, nothing else.
+
+    Parameters
+    ----------
+    p : float
+        The probability to drop a number, in [0, 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cnn_from_scratch.randomness import Place
+    >>> y, _ = Dropout(0.5).forward(np.ones((1, 6), np.float32), Context(train=True, rng=Place(seed=1)))
+    >>> np.unique(y)
+    array([0., 2.], dtype=float32)
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ValueError(f"Dropout: p must be in [0, 1), got {p!r}")
+        self.p = p
+
+    def forward(self, x: Array, ctx: Context) -> tuple[Array, DropoutCache]:
+        """See `cnn_from_scratch.ops.dropout_forward`."""
+        drops = ctx.train and self.p > 0
+        return dropout_forward(x, p=self.p, train=drops, rng=ctx.generator("dropout") if drops else None)
+
+    def backward(self, dy: Array, cache: DropoutCache, *, need_dx: bool = True) -> tuple[Array | None, Grads]:
+        """See `cnn_from_scratch.ops.dropout_backward`."""
+        return (dropout_backward(dy, cache) if need_dx else None), {}
