@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
+import signal
 import threading
 import time
 import traceback
@@ -222,3 +224,18 @@ def test_batches_really_are_made_ahead_on_another_thread():
     names = []
     list(prefetched(lambda n: names.append(threading.current_thread().name), range(3), ahead=1))
     assert names == ["prefetch"] * 3
+
+
+def test_ctrl_c_while_waiting_for_a_slow_batch():
+    def slow(n):
+        time.sleep(0.2)
+        return n
+
+    timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(prefetched(slow, itertools.count(), ahead=1))
+    assert time.monotonic() - start < 5
+    timer.join()
+    assert not any(t.name == "prefetch" for t in threading.enumerate())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import os
@@ -12,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from cnn_from_scratch.data import DownloadError, download
+from cnn_from_scratch.data import DownloadError, transfer
 from cnn_from_scratch.data.download import RemoteFile, fetch
 from cnn_from_scratch.data.places import data_root, find_file
 
@@ -91,8 +92,8 @@ class Mirror(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def mirror(monkeypatch):
-    monkeypatch.setattr(download, "_SCHEMES", ("http", "https"))
-    monkeypatch.setattr(download, "_BACKOFF_SECONDS", 0.0)
+    monkeypatch.setattr(transfer, "_SCHEMES", ("http", "https"))
+    monkeypatch.setattr(transfer, "_BACKOFF_SECONDS", 0.0)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
@@ -184,14 +185,14 @@ def test_retries_and_redirects(mirror, tmp_path):
 
 
 def test_a_mirror_that_drips_is_given_up(mirror, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(transfer, "_TIMEOUT_SECONDS", 0.2)
     with pytest.raises(DownloadError, match=r"too slow: \d+ bytes in 0 s"):
         fetch(remote(*mirror.at("slow")), tmp_path)
 
 
 def test_a_mirror_that_says_nothing_times_out(mirror, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "_TIMEOUT_SECONDS", 0.1)
-    monkeypatch.setattr(download, "_RETRIES", 0)
+    monkeypatch.setattr(transfer, "_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(transfer, "_RETRIES", 0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/silent"
         with pytest.raises(DownloadError, match="timed out"):
@@ -222,7 +223,7 @@ def test_an_interruption_leaves_nothing(mirror, tmp_path, monkeypatch):
         yield b"part of it"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(download, "_body", interrupted)
+    monkeypatch.setattr(transfer, "_body", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fetch(remote(*mirror.at("good")), tmp_path)
     assert os.listdir(tmp_path) == []
@@ -258,18 +259,39 @@ def test_what_a_killed_process_left_is_cleared_away_after_a_day(mirror, tmp_path
     assert sorted(os.listdir(tmp_path)) == [new.name, "file.gz"]
 
 
-def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
-    def denied(self, *args, **kwargs):
-        raise PermissionError(13, "Permission denied")
+CANNOT_WRITE = (
+    "fetch: cannot write file.gz into {}; choose another folder by data_dir=... or by the environment's CNN_DATA_DIR"
+)
 
-    monkeypatch.setattr("pathlib.Path.mkdir", denied)
-    with pytest.raises(PermissionError) as caught:
-        fetch(remote("https://example.invalid/x"), tmp_path / "locked")
-    assert caught.value.filename == str(tmp_path / "locked")
-    assert caught.value.strerror == (
-        f"fetch: cannot write file.gz into {tmp_path / 'locked'}; choose another folder by data_dir=... "
-        "or by the environment's CNN_DATA_DIR"
-    )
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="the system has no such permissions")
+def test_a_folder_that_cannot_be_written(tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o555)
+    root = os.geteuid() == 0
+    try:
+        if root:  # whom no mode stops
+            os.seteuid(65534)
+        with pytest.raises(PermissionError) as caught:
+            fetch(remote("https://example.invalid/x"), locked)
+    finally:
+        if root:
+            os.seteuid(0)
+    assert caught.value.filename == str(locked)
+    assert caught.value.strerror == CANNOT_WRITE.format(locked)
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.EROFS, PermissionError), (errno.ENOSPC, OSError)])
+def test_a_file_system_that_is_read_only_or_full(tmp_path, monkeypatch, number, kind):
+    def refused(self, *args, **kwargs):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("pathlib.Path.touch", refused)
+    with pytest.raises(OSError, match=r"cannot write|No space") as caught:
+        fetch(remote("https://example.invalid/x"), tmp_path)
+    assert type(caught.value) is kind
+    assert caught.value.errno == number
+    assert (caught.value.strerror == CANNOT_WRITE.format(tmp_path)) == (kind is PermissionError)
 
 
 # --- places ---------------------------------------------------------------------------------------------------------

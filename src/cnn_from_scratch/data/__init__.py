@@ -1,6 +1,7 @@
 """Data sets, batches and augmentation: everything between a file and the first layer."""
 
-from .augment import Compose, Cutout, RandomAffine, RandomCrop, RandomFlip, RandomShift
+from .affine import RandomAffine, warp_affine
+from .augment import Compose, Cutout, RandomCrop, RandomFlip, RandomShift
 from .batches import ArrayData, Augment, Batch, BatchSource, Data, as_source, batch_count, iterate_batches
 from .cifar import load_cifar10
 from .dataset import Dataset, Examples, Normalization, check_finite, scale
@@ -10,7 +11,6 @@ from .folder import load_image_folder
 from .idx import read_idx
 from .mnist import load_fashion_mnist, load_mnist
 from .splits import stratified_folds, stratified_split
-from .warp import warp_affine
 
 __all__ = [
     "ArrayData",

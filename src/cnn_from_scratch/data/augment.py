@@ -14,7 +14,6 @@ from ..errors import ShapeError
 from ..ops.utils import check_rank, is_hwnc, pad_sides, pair, to_hwnc
 from ..typing import Array, Pair
 from .batches import Augment
-from .warp import warp_affine
 
 
 class Compose:
@@ -178,63 +177,3 @@ def _run(length: int, first: Array, count: int) -> Array:
     i = np.arange(length)
     mask: Array = (i >= first[:, None]) & (i < first[:, None] + count)
     return mask
-
-
-@dataclass(frozen=True)
-class RandomAffine:
-    """Turn, stretch, shear and move each image about its centre, bilinear: A = rotation @ scale @ shear.
-
-    Parameters
-    ----------
-    degrees : float
-        Turn by up to so much in both directions.
-    scale : (low, high)
-        Stretch by a factor between them, above 0.
-    shift : float
-        Move by up to so many pixels (also parts of one) along both axes.
-    shear : float
-        Slant by up to so many degrees, below 90.
-    fill : float
-        What comes in from outside.
-
-    Examples
-    --------
-    >>> augment = RandomAffine(degrees=10, scale=(0.9, 1.1), shift=2)
-    >>> x = np.ones((4, 1, 28, 28), np.float32)
-    >>> y = augment(x, np.random.default_rng(0))
-    >>> y.shape, y.dtype, y[0, 0, 14, 14] == 1
-    ((4, 1, 28, 28), dtype('float32'), np.True_)
-    """
-
-    degrees: float = 10.0
-    scale: tuple[float, float] = (1.0, 1.0)
-    shift: float = 0.0
-    shear: float = 0.0
-    fill: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, value in (("degrees", self.degrees), ("shift", self.shift), ("shear", self.shear)):
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"RandomAffine: {name} must be a number >= 0, got {value!r}")
-        if self.shear >= 90:
-            raise ValueError(f"RandomAffine: shear must be below 90 degrees, got {self.shear!r}")
-        low, high = self.scale
-        if not 0 < low <= high < float("inf"):
-            raise ValueError(f"RandomAffine: scale must be (low, high) with 0 < low <= high, got {self.scale!r}")
-
-    def __call__(self, x: Array, rng: np.random.Generator) -> Array:
-        """Transform each image by its own matrix."""
-        check_rank("RandomAffine", "x", x, "N C H W")
-        matrix, offset = self.draw(len(x), rng)
-        return warp_affine(x, matrix, offset, fill=self.fill)
-
-    def draw(self, N: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """N inverse matrices (N, 2, 2) and offsets (N, 2), as `warp_affine` takes them."""
-        angle = np.deg2rad(rng.uniform(-self.degrees, self.degrees, N))
-        factor = rng.uniform(*self.scale, N)
-        slant = np.tan(np.deg2rad(rng.uniform(-self.shear, self.shear, N)))
-        moved = rng.uniform(-self.shift, self.shift, (N, 2))
-        cos, sin = np.cos(angle) / factor, np.sin(angle) / factor
-        # the inverse of rotation @ scale @ [[1, 0], [slant, 1]], rows before columns
-        matrix = np.stack([cos, sin, -sin - slant * cos, cos - slant * sin], axis=1).reshape(N, 2, 2)
-        return matrix, -(matrix @ moved[:, :, None])[:, :, 0]

@@ -7,27 +7,19 @@ the same folder, so two processes that fetch the same file do not meet, and an i
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from typing import NamedTuple
 
 from ..errors import CnnError, FormatError, LimitError
 from .content import content_sha256
 from .places import ENVIRONMENT
+from .transfer import MirrorFailed, transfer
 
-if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse, PoolManager
-
-_SCHEMES: tuple[str, ...] = ("https",)
-_RETRIES = 2
-_BACKOFF_SECONDS = 0.5  # the first retry at once, then after 1 s, 2 s, ...
-_TIMEOUT_SECONDS = 20.0
-_SLOWEST = 4096.0  # bytes a second, judged after the first timeout; a mirror below it is given up
-_REDIRECTS = 5
 _SLACK = 1 << 20  # a gzip file of incompressible content is a little larger than the content
 _STALE_SECONDS = 24 * 3600.0
 
@@ -68,22 +60,18 @@ def fetch(file: RemoteFile, folder: str | os.PathLike[str], *, progress: bool = 
     """
     folder = Path(folder)
     path = folder / file.name
-    if path.exists() and _mismatch(path, file) is None:
+    if os.path.isfile(path) and _mismatch(path, file) is None:
         return path
     _prepare(folder, file.name)
     reasons = []
     for url in file.urls:
         try:
             _download(url, path, file, progress)
-        except _MirrorFailed as failure:
+        except MirrorFailed as failure:
             reasons.append(f"  {url}: {failure}")
         else:
             return path
     raise DownloadError(_no_mirror(file, folder, reasons))
-
-
-class _MirrorFailed(Exception):  # noqa: N818 - never leaves this module
-    """Why one mirror did not give the file."""
 
 
 def _no_mirror(file: RemoteFile, folder: Path, reasons: list[str]) -> str:
@@ -105,84 +93,14 @@ def _download(url: str, path: Path, file: RemoteFile, progress: bool) -> None:
     """Transfer to a temporary name, verify, and only then replace `path`."""
     with _temporary_name(path) as part:
         with part.open("xb") as out:
-            _transfer(url, out, file, progress)
+            transfer(url, out, name=file.name, most=file.size + _SLACK, progress=progress)
             out.flush()
             os.fsync(out.fileno())
         reason = _mismatch(part, file)
         if reason is not None:
-            raise _MirrorFailed(reason)
+            raise MirrorFailed(reason)
         os.replace(part, path)
     _sync_folder(path.parent)
-
-
-def _transfer(url: str, out: IO[bytes], file: RemoteFile, progress: bool) -> None:
-    """Write the body of the answer to `out`; what the network does wrong becomes _MirrorFailed."""
-    from tqdm import tqdm
-    from urllib3.exceptions import HTTPError, MaxRetryError
-
-    try:
-        with contextlib.closing(_get(url)) as response:
-            if response.status != 200:
-                raise _MirrorFailed(f"HTTP {response.status} {response.reason or ''}".strip())
-            length = response.headers.get("Content-Length", "")
-            total = int(length) if length.isdecimal() else None
-            hidden = None if progress else True  # None: hidden unless on a terminal
-            with tqdm(total=total, unit="B", unit_scale=True, desc=file.name, disable=hidden) as bar:
-                for chunk in _body(response, file.size + _SLACK):
-                    out.write(chunk)
-                    bar.update(len(chunk))
-    except HTTPError as error:
-        cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
-        raise _MirrorFailed(f"{type(cause).__name__}: {cause.args[0] if cause.args else cause}") from error
-
-
-def _get(url: str) -> BaseHTTPResponse:
-    """The answer to a GET, following redirects by hand so that none leads away from https."""
-    for _ in range(_REDIRECTS + 1):
-        if urlsplit(url).scheme not in _SCHEMES:
-            raise _MirrorFailed(f"{url} is not https")
-        response = _connections(url).request(
-            "GET", url, headers={"Accept-Encoding": "identity"}, redirect=False, preload_content=False
-        )
-        location = response.get_redirect_location()
-        if not location:
-            return response
-        response.close()
-        url = urljoin(url, location)
-    raise _MirrorFailed(f"more than {_REDIRECTS} redirects")
-
-
-def _connections(url: str) -> PoolManager:
-    from urllib.request import getproxies, proxy_bypass
-
-    from urllib3 import PoolManager, ProxyManager, Retry, Timeout
-
-    retries = Retry(
-        total=_RETRIES,
-        backoff_factor=_BACKOFF_SECONDS,
-        status_forcelist=(429, 500, 502, 503, 504),
-        raise_on_status=False,
-        respect_retry_after_header=False,  # it may ask for hours; another mirror may not
-    )
-    timeout = Timeout(connect=_TIMEOUT_SECONDS, read=_TIMEOUT_SECONDS)
-    place = urlsplit(url)
-    proxy = getproxies().get(place.scheme)
-    if proxy and not proxy_bypass(place.netloc):
-        return ProxyManager(proxy, retries=retries, timeout=timeout)
-    return PoolManager(retries=retries, timeout=timeout)
-
-
-def _body(response: BaseHTTPResponse, most: int) -> Iterator[bytes]:
-    """The chunks of an answer as they arrive; give up on one that is too long or too slow."""
-    start, received = time.monotonic(), 0
-    while chunk := response.read1(1 << 16):
-        received += len(chunk)
-        seconds = time.monotonic() - start
-        if received > most:
-            raise _MirrorFailed(f"sends more than the {most} bytes that the file can have")
-        if seconds > _TIMEOUT_SECONDS and received < _SLOWEST * seconds:
-            raise _MirrorFailed(f"too slow: {received} bytes in {seconds:.0f} s")
-        yield chunk
 
 
 def _mismatch(path: Path, file: RemoteFile) -> str | None:
@@ -211,7 +129,9 @@ def _prepare(folder: Path, name: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with _temporary_name(folder / name) as probe:
             probe.touch()
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
         raise PermissionError(
             error.errno,
             f"fetch: cannot write {name} into {folder.absolute()}; choose another folder by data_dir=... "

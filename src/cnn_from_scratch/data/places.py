@@ -33,6 +33,6 @@ def find_file(root: Path, dataset: str, name: str) -> Path | None:
     dotted = plain.replace("-idx", ".idx")
     for folder in (root / dataset, root):
         for candidate in (name, plain, dotted, f"{dotted}.gz"):
-            if (folder / candidate).is_file():
+            if os.path.isfile(folder / candidate):  # False, not an error, where one may not look
                 return folder / candidate
     return None
