@@ -55,5 +55,5 @@ def _let_any_thread_set_limits() -> None:
     import threadpoolctl
 
     controller = getattr(threadpoolctl, "OpenBLASController", None)
-    if hasattr(controller, "clear_controlling_thread"):
+    if controller is not None and hasattr(controller, "clear_controlling_thread"):
         controller.clear_controlling_thread(force=True)
