@@ -67,4 +67,6 @@ def as_generator(rng: int | np.random.Generator | None) -> np.random.Generator:
         return rng
     if rng is None:
         return np.random.default_rng()
-    return derive(rng, "layer")
+    if isinstance(rng, bool) or not isinstance(rng, int | np.integer) or rng < 0:
+        raise ValueError(f"rng must be None, a NumPy Generator or an integer >= 0, got {rng!r}")
+    return derive(int(rng), "layer")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import ShapeError
 from ..typing import Array, Padding, Pair
 from .utils import check_rank, check_shape, conv_geometry, crop_sides
 
@@ -50,7 +51,7 @@ def col2im(
            [1., 2., 1.]])
     """
     check_rank("col2im", "cols", cols, "N C*KH*KW OH*OW")
-    N, C, H, W = input_shape
+    N, C, H, W = _four_sizes(input_shape)
     geometry = conv_geometry("col2im", (H, W), kernel_size, stride, padding, dilation)
     (KH, KW), (OH, OW) = geometry.kernel, geometry.output
     check_shape("col2im", "cols", cols, (N, C * KH * KW, OH * OW))
@@ -61,3 +62,9 @@ def col2im(
         for kw in range(KW):
             xp[:, :, geometry.rows(kh), geometry.columns(kw)] += cols6[:, :, kh, kw]  # (N, C, OH, OW)
     return crop_sides(xp, geometry.padding)
+
+
+def _four_sizes(input_shape: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    if len(input_shape) != 4 or not all(isinstance(n, int | np.integer) and n >= 0 for n in input_shape):
+        raise ShapeError(f"col2im: input_shape must be (N, C, H, W), got {input_shape!r}")
+    return input_shape

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ShapeError
+from ..randomness import as_generator
 from ..typing import Array, Padding, Pair, Sides
 
 HWNC = (2, 3, 0, 1)
@@ -82,10 +83,15 @@ def conv_output_size(
     >>> conv_output_size(7, 2, stride=2), conv_output_size(7, 2, stride=2, ceil_mode=True)
     (3, 4)
     """
-    geometry = conv_geometry(
-        "conv_output_size", (size, 1), (kernel_size, 1), (stride, 1), (padding, 0), (dilation, 1), ceil_mode=ceil_mode
+    numbers = {"size": size, "kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
+    for name, value in numbers.items():
+        minimum = 0 if name == "padding" else 1
+        if not _is_int(value) or value < minimum:
+            raise ShapeError(f"conv_output_size: {name} must be an int >= {minimum}, got {value!r}")
+    square = conv_geometry(
+        "conv_output_size", (size, size), kernel_size, stride, padding, dilation, ceil_mode=ceil_mode
     )
-    return geometry.output[0]
+    return square.output[0]
 
 
 def conv_geometry(
@@ -110,6 +116,8 @@ def conv_geometry(
     >>> conv_geometry("example", (5, 5), 3, stride=2, padding="same").padding
     ((1, 1), (1, 1))
     """
+    if min(input_size) < 1:
+        raise ShapeError(f"{function}: an image must have at least one row and one column, got (H, W) = {input_size}")
     kernel = pair(function, "kernel_size", kernel_size, minimum=1)
     steps = pair(function, "stride", stride, minimum=1)
     spread = pair(function, "dilation", dilation, minimum=1)
@@ -118,7 +126,7 @@ def conv_geometry(
     for axis, name in enumerate(("height", "width")):
         reach = spread[axis] * (kernel[axis] - 1) + 1
         size, (before, after) = input_size[axis], sides[axis]
-        if size < 1 or reach > size + before + after:
+        if reach > size + before + after:
             raise ShapeError(
                 f"{function}: the kernel does not fit: {name} {size} padded by {before} and {after} is "
                 f"{size + before + after}, but kernel {kernel[axis]} with dilation {spread[axis]} reaches over {reach}"
@@ -161,7 +169,7 @@ def resolve_padding(
                 sides.append((total // 2, total - total // 2))
             return sides[0], sides[1]
     elif _is_int(padding) and padding >= 0:
-        return (padding, padding), (padding, padding)
+        return (int(padding), int(padding)), (int(padding), int(padding))
     elif isinstance(padding, Sequence) and len(padding) == 2:
         if all(_is_int(p) and p >= 0 for p in padding):
             (ph, pw) = cast(tuple[int, int], padding)
@@ -245,8 +253,8 @@ def empty_nchw(shape: tuple[int, ...], dtype: npt.DTypeLike, *, like: Array) -> 
     return np.empty((H, W, N, C), dtype).transpose(HWNC)
 
 
-def zeros_nchw(shape: tuple[int, int, int, int], dtype: npt.DTypeLike, *, like: Array) -> Array:
-    """Zeros, a logical (N, C, H, W) array in the memory order of `like`."""
+def zeros_nchw(shape: tuple[int, ...], dtype: npt.DTypeLike, *, like: Array) -> Array:
+    """Zeros in the shape, and in the memory order of `like`, as `empty_nchw` has it."""
     out = empty_nchw(shape, dtype, like=like)
     out.fill(0)
     return out
@@ -324,8 +332,7 @@ def initialize_filters(
     for name, value in (("F", F), ("C", C), ("FH", FH), ("FW", FW)):
         if not _is_int(value) or value < 1:
             raise ShapeError(f"initialize_filters: {name} must be an int >= 1, got {value!r}")
-    generator = np.random.default_rng(rng)
-    return (generator.standard_normal((F, C, FH, FW)) * math.sqrt(2 / (C * FH * FW))).astype(dtype)
+    return (as_generator(rng).standard_normal((F, C, FH, FW)) * math.sqrt(2 / (C * FH * FW))).astype(dtype)
 
 
 def initialize_bias(F: int, *, dtype: npt.DTypeLike = np.float32) -> Array:
