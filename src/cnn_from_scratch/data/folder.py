@@ -76,9 +76,15 @@ def load_image_folder(
 
     Examples
     --------
-    >>> data = load_image_folder("photos", size=64)  # doctest: +SKIP
-    >>> data.classes  # doctest: +SKIP
-    ('cat', 'dog')
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png"):
+    ...         (Path(folder) / name).parent.mkdir(exist_ok=True)
+    ...         Image.new("RGB", (90, 70)).save(Path(folder) / name)
+    ...     data = load_image_folder(folder, size=8, test_fraction=0.5)
+    >>> data.classes, data.train.x.shape, data.test.y
+    (('cat', 'dog'), (2, 3, 8, 8), array([0, 1]))
     """
     root = Path(path)
     reading = _Reading(
