@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from ..layers import Layer
@@ -163,6 +164,7 @@ class AverageWeights(Callback):
     def __init__(self, decay: float = 0.999) -> None:
         self.decay = decay
         self._average = ExponentialMovingAverage(decay)
+        self._lent = ExitStack()
 
     def on_train_begin(self, progress: Progress) -> None:
         """Forget an earlier training."""
@@ -174,16 +176,17 @@ class AverageWeights(Callback):
 
     def before_evaluation(self, progress: Progress) -> None:
         """Lend the averages to the model."""
-        self._average.swap(_state(progress.model))
+        self._lent.enter_context(self._average.swap(_state(progress.model)))
 
     def after_evaluation(self, progress: Progress) -> None:
         """Give the model its own weights back."""
-        self._average.swap(_state(progress.model))
+        self._lent.close()
 
     def on_train_end(self, progress: Progress) -> None:
         """The averages stay in the model."""
-        if self._average.steps:
-            self._average.swap(_state(progress.model))
+        state = _state(progress.model)
+        for key, average in self._average.averaged.items():
+            state[key][...] = average
 
 
 def _state(model: Layer) -> dict[str, Array]:
