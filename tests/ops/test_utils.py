@@ -159,6 +159,16 @@ def test_other_orders_and_ranks_are_not_hwnc():
     assert not is_hwnc(np.zeros((0, 3, 4, 4)))
 
 
+def test_the_stride_of_an_axis_of_one_says_nothing():
+    rows_first = np.zeros((4, 2, 3, 5))[:1].transpose(1, 2, 0, 3)  # images of one row, which comes with a long stride
+    assert rows_first.shape == (2, 3, 1, 5)
+    assert rows_first.flags.c_contiguous
+    assert not is_hwnc(rows_first)
+    alone = np.zeros((4, 5, 2, 3))[:, :, :1].transpose(HWNC)  # one image of a batch that lies as (H, W, N, C)
+    assert is_hwnc(alone)
+    assert is_hwnc(alone + 1)
+
+
 def test_flipped_images_keep_their_order():
     x = to_hwnc(np.zeros((2, 3, 4, 5)))
     assert is_hwnc(x[::-1, ::-1, ::-1, ::-1])
