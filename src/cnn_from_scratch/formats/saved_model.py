@@ -1,0 +1,182 @@
+"""A model in one file: what its layers are, as JSON, beside the numbers in them. Loading runs no code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import FormatError
+from ..layers import Layer
+from ..typing import Array
+from .architecture import Spec, build, describe, registry
+from .tensors import parse_json, read_tensors, write_tensors
+
+ENTRY = "cnn_from_scratch"
+"""Where the description lies in the metadata of the file."""
+
+VERSION = 1
+MAX_TEXT = 4 << 20
+"""The longest description, in characters."""
+
+Metadata = Mapping[str, Any]
+
+
+class _Saved(NamedTuple):
+    """A file, read and found whole, but not yet a model."""
+
+    architecture: Spec
+    metadata: dict[str, Any]
+    arrays: dict[str, Array]
+
+
+def save_model(
+    model: Layer,
+    path: str | os.PathLike[str],
+    *,
+    metadata: Metadata | None = None,
+    layers: Mapping[str, type[Layer]] | None = None,
+) -> None:
+    """Write architecture, parameters and buffers into one safetensors file, atomically.
+
+    Parameters
+    ----------
+    model : Layer
+        Any composition of layers.
+    path : path
+        By custom it ends in ``.safetensors``. An older file is replaced once the new one is complete.
+    metadata : dict, optional
+        What else belongs to the model: names of classes, how images are normalized ... anything that JSON can hold.
+        `load_metadata` gives it back.
+    layers : dict of classes, optional
+        Layers of your own, by name; give the same to `load_model`.
+
+    Raises
+    ------
+    TypeError
+        If a layer is neither of this package nor in `layers`, or something cannot be written as JSON.
+    OSError
+        If the file cannot be written. An older one is untouched.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from cnn_from_scratch.layers import Linear, Sequential
+    >>> model = Sequential(Linear(2, 3, rng=0))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_model(model, f"{folder}/tiny.safetensors", metadata={"classes": ["a", "b", "c"]})
+    ...     again = load_model(f"{folder}/tiny.safetensors")
+    ...     load_metadata(f"{folder}/tiny.safetensors")
+    {'classes': ['a', 'b', 'c']}
+    >>> again
+    Sequential(
+      (0): Linear(2, 3)
+    )
+    >>> bool((again.params["0.weight"] == model.params["0.weight"]).all())
+    True
+    """
+    architecture, arrays = describe(model, registry(layers)), model.params | model.buffers
+    document = {"version": VERSION, "architecture": architecture, "metadata": _as_json(metadata or {})}
+    text = json.dumps({**document, "sha256": _digest(document, arrays)})
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"save_model: architecture and metadata take {len(text)} characters; at most {MAX_TEXT} do")
+    write_tensors(path, arrays, {ENTRY: text})
+
+
+def load_model(path: str | os.PathLike[str], layers: Mapping[str, type[Layer]] | None = None) -> Layer:
+    """The model that `save_model` wrote: it predicts bitwise the same.
+
+    Parameters
+    ----------
+    path : path
+    layers : dict of classes, optional
+        Layers of your own, by the names under which they were saved.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, not written by `save_model`, or asks for what is not known. No file can do harm: it
+        names layers from a fixed list, and nothing in it is run.
+    FileNotFoundError
+        If there is none.
+    """
+    known = registry(layers)
+    saved = _read(path)
+    numbers = sum(array.size for array in saved.arrays.values())
+    try:
+        model = build(saved.architecture, known, numbers=numbers)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from error.__cause__
+    floating = {array.dtype for array in saved.arrays.values() if array.dtype.kind == "f"}
+    if floating == {np.dtype(np.float64)}:
+        model.astype(np.float64)
+    _fill(path, model, saved.arrays)
+    return model
+
+
+def load_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The metadata that were given to `save_model`.
+
+    Raises
+    ------
+    FormatError, FileNotFoundError
+        As for `load_model`.
+    """
+    return _read(path).metadata
+
+
+def _read(path: str | os.PathLike[str]) -> _Saved:
+    """The parts of the file, compared with its digest."""
+    arrays, header = read_tensors(path)
+    if ENTRY not in header:
+        raise FormatError(f"{path}: holds no architecture; it was not written by save_model")
+    if len(header[ENTRY]) > MAX_TEXT:
+        raise FormatError(f"{path}: its description is longer than {MAX_TEXT} characters")
+    document = parse_json(path, "description", header[ENTRY])
+    if not isinstance(document, dict) or document.get("version") != VERSION:
+        raise FormatError(f"{path}: is not of version {VERSION}, the only one that is known here")
+    digest = document.pop("sha256", None)
+    if document.keys() != {"version", "architecture", "metadata"} or not isinstance(document["metadata"], dict):
+        raise FormatError(f"{path}: its description lacks a part, or has one too many")
+    if digest != _digest(document, arrays):
+        raise FormatError(f"{path}: damaged: what it holds does not match its SHA-256")
+    return _Saved(document["architecture"], document["metadata"], arrays)
+
+
+def _as_json(metadata: Metadata) -> Any:
+    """The metadata as they come back from JSON: lists instead of tuples, strings as keys."""
+    try:
+        return json.loads(json.dumps(dict(metadata), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"save_model: metadata cannot be written as JSON: {error}") from error
+
+
+def _digest(document: dict[str, Any], arrays: Mapping[str, Array]) -> str:
+    """SHA-256 of the description and of every array with its name, dtype and shape."""
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode())
+    for key in sorted(arrays):
+        array = np.asarray(arrays[key], order="C")
+        array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        digest.update(repr((key, array.dtype.str, array.shape)).encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _fill(path: str | os.PathLike[str], model: Layer, arrays: Mapping[str, Array]) -> None:
+    """Write the arrays into the model's own, which must have the same keys, shapes and dtypes."""
+    own = model.params | model.buffers
+    for problem, keys in (("lacks", own.keys() - arrays.keys()), ("has unknown", arrays.keys() - own.keys())):
+        if keys:
+            raise FormatError(f"{path}: {problem} {', '.join(sorted(keys)[:5])}{' ...' if len(keys) > 5 else ''}")
+    for key, array in own.items():
+        if array.shape != arrays[key].shape or array.dtype != arrays[key].dtype:
+            raise FormatError(
+                f"{path}: {key} must be {array.dtype} of shape {array.shape}, "
+                f"got {arrays[key].dtype} of shape {arrays[key].shape}"
+            )
+    for key, array in own.items():
+        array[...] = arrays[key]

@@ -1,0 +1,104 @@
+"""Named arrays and a few strings in one safetensors file. Nothing in such a file can be run.
+
+A file is eight bytes with the length of its header, the header (JSON: names, dtypes, shapes, places), and the numbers.
+Reference: https://huggingface.co/docs/safetensors
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import FormatError
+from ..typing import Array
+from .atomic import write_atomically
+
+MAX_HEADER = 16 << 20
+"""No header of a sensible file is longer."""
+
+
+class Tensors(NamedTuple):
+    """What a safetensors file holds."""
+
+    arrays: dict[str, Array]  # read-only
+    metadata: dict[str, str]
+
+
+def write_tensors(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+    """Write arrays (in any memory order) and strings, atomically.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_tensors(f"{folder}/a.safetensors", {"weight": np.ones((1, 2), np.float32)}, {"made by": "hand"})
+    ...     read_tensors(f"{folder}/a.safetensors")
+    Tensors(arrays={'weight': array([[1., 1.]], dtype=float32)}, metadata={'made by': 'hand'})
+    """
+    from safetensors.numpy import save
+
+    plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # it saves the memory as it lies
+    write_atomically(path, save(plain, dict(metadata) or None))  # an empty dict comes out as no JSON
+
+
+def read_tensors(path: str | os.PathLike[str]) -> Tensors:
+    """Read a safetensors file.
+
+    Raises
+    ------
+    FormatError
+        If it is no such file, or one with anything wrong in it: a truncated or overlong one, overlapping ranges, a name
+        that appears twice, a dtype that NumPy lacks. The message names the file.
+    FileNotFoundError
+        If there is none.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    data = Path(path).read_bytes()
+    metadata = _read_header(path, data).get("__metadata__", {})
+    try:
+        arrays = load(data)
+    except SafetensorError as error:
+        raise FormatError(f"{path}: not a sound safetensors file: {error}") from error
+    except KeyError as error:
+        raise FormatError(f"{path}: has numbers of type {error}, which NumPy lacks") from error
+    return Tensors(arrays, metadata)
+
+
+def _read_header(path: str | os.PathLike[str], data: bytes) -> dict[str, Any]:
+    """The header, read more strictly than the library does, which accepts leading spaces and names given twice."""
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or length > len(data) - 8 or data[8:9] != b"{":
+        raise FormatError(f"{path}: not a safetensors file: it begins with {data[:9]!r}")
+    if length > MAX_HEADER:
+        raise FormatError(f"{path}: its header has {length} bytes; at most {MAX_HEADER} are accepted")
+    header = parse_json(path, "header", data[8 : 8 + length])
+    if not isinstance(header, dict):
+        raise FormatError(f"{path}: its header is no JSON object")
+    return header
+
+
+def parse_json(path: str | os.PathLike[str], what: str, text: str | bytes) -> Any:
+    """The value of a JSON text out of a file; NaN and names given twice are errors, as is anything too deep."""
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{path}: its {what} is not sound JSON: {error}") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(n for n in names if names.count(n) > 1)!r} appears twice")
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
