@@ -14,14 +14,14 @@ import numpy as np
 from ..errors import ShapeError
 from ..typing import Array
 from .dtypes import float_op
-from .utils import check_shape
+from .utils import check_shape, is_hwnc, to_hwnc
 
 
 class LayerNormCache(NamedTuple):
     """What `layer_norm_backward` needs."""
 
     xhat: Array  # (..., *normalized_shape)  x with mean 0 and variance 1
-    inv_std: Array  # (..., 1, ..., 1)           1 / sqrt(variance + eps)
+    inv_std: Array  # 1 / sqrt(variance + eps), in shape to meet xhat
     weight: Array | None  # normalized_shape           borrowed, never written
     has_bias: bool
     axes: tuple[int, ...]  # those that are normalized over
@@ -81,7 +81,9 @@ def layer_norm_forward(
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     xhat = np.empty_like(x)
     inv_std = standardize(x, axes, eps, out=xhat)
-    return scale_and_add(xhat, weight, bias), LayerNormCache(xhat, inv_std, weight, bias is not None, axes)
+    return scale_and_add(xhat, _lying_as(x, weight), _lying_as(x, bias)), LayerNormCache(
+        xhat, inv_std, weight, bias is not None, axes
+    )
 
 
 @float_op("dy")
@@ -126,7 +128,8 @@ def layer_norm_backward(dy: Array, cache: LayerNormCache) -> tuple[Array, Array 
     dbias = dy.sum(others, dtype=np.float64).astype(dy.dtype) if cache.has_bias else None
     dweight = (dy * xhat).sum(others, dtype=np.float64).astype(dy.dtype) if weight is not None else None
     dx = np.empty_like(xhat)
-    standardize_backward(scale_and_add(dy, weight, None), xhat, cache.inv_std, cache.axes, out=dx)
+    g = scale_and_add(dy, _lying_as(dy, weight), None)
+    standardize_backward(g, xhat, cache.inv_std, cache.axes, out=dx)
     return dx, dweight, dbias
 
 
@@ -139,6 +142,14 @@ def _last_axes(x: Array, normalized_shape: int | tuple[int, ...]) -> tuple[int, 
     if x.shape[-len(shape) :] != shape:
         raise ShapeError(f"layer_norm_forward: x must end in normalized_shape {shape}, got x {x.shape}")
     return shape
+
+
+def _lying_as(x: Array, vector: Array | None) -> Array | None:
+    """A weight of (C, H, W) in the memory order of the images, for numbers in different orders are slow to combine."""
+    if vector is None or vector.ndim != 3 or not is_hwnc(x):
+        return vector
+    reordered: Array = to_hwnc(vector[None])[0]
+    return reordered
 
 
 # --- shared with group_norm.py ---------------------------------------------------------------------------------------
@@ -162,13 +173,18 @@ def standardize_backward(g: Array, xhat: Array, inv_std: Array, axes: tuple[int,
 
 
 def _mean(x: Array, axes: tuple[int, ...]) -> Array:
-    """x.mean(axes, keepdims=True). Long sums are made in two steps, the last in float64, in any memory order fast."""
+    """The mean over `axes`, in shape to meet x: each axis is 1 long, but for the first of several, which stays.
+
+    Several axes are added up in two steps, the first of them last, in float64, and the mean is repeated along it: so
+    all steps run over long stretches of memory whether channels come first there or last.
+    """
     count = max(math.prod(x.shape[axis] for axis in axes), 1)
-    if len(axes) > 1:
-        x = x.sum(axes[1:], keepdims=True)
+    if len(axes) == 1:
+        repeats = 1
+    else:
+        repeats, x = x.shape[axes[0]], x.sum(axes[1:], keepdims=True)
     total: Array = x.sum(axes[0], keepdims=True, dtype=np.float64)
-    total /= count
-    return total.astype(x.dtype)
+    return np.repeat((total / count).astype(x.dtype), repeats, axis=axes[0])
 
 
 def scale_and_add(x: Array, weight: Array | None, bias: Array | None) -> Array:
