@@ -18,6 +18,8 @@ from ladder import (
 
 from cnn_from_scratch.errors import ShapeError
 from cnn_from_scratch.ops import (
+    avg_pool_backward,
+    avg_pool_forward,
     is_hwnc,
     max_pool_backward,
     max_pool_forward,
@@ -165,9 +167,88 @@ def test_max_of_a_dilated_window_that_misses_every_pixel():
     assert max_pool_backward(np.ones_like(y), cache).item() == 0.0
 
 
+# --- average pooling ------------------------------------------------------------------------------------------------
+
+
+def avg_pool_loops(x, dy_of, kernel, options):
+    """y and dx by visiting every window: its divisor counts the cells of image and padding one by one."""
+    padding, ceil_mode = options["padding"], options["ceil_mode"]
+    geometry = pool_geometry("loops", x, kernel, options["stride"], padding, 1, ceil_mode)
+    (N, C), (OH, OW) = x.shape[:2], geometry.output
+    y, dx, dy = np.zeros((N, C, OH, OW)), np.zeros_like(x), dy_of((N, C, OH, OW))
+    rows, columns = geometry.padded
+    for n, c, oh, ow in np.ndindex(N, C, OH, OW):
+        pixels = window_pixels(geometry, oh, ow)
+        cells = [(oh * geometry.stride[0] + i, ow * geometry.stride[1] + j) for i, j in np.ndindex(*geometry.kernel)]
+        count = sum(i < rows and j < columns for i, j in cells) if options["count_include_pad"] else len(pixels)
+        for h, w in pixels:
+            y[n, c, oh, ow] += x[n, c, h, w] / count
+            dx[n, c, h, w] += dy[n, c, oh, ow] / count
+    return y, dx, dy
+
+
+def test_average_by_hand():
+    # 0 [3 6] 0 and one cell more for ceil_mode. First window: (0 + 3 + 6) / 3 = 3 with the padding counted, else
+    # (3 + 6) / 2 = 4.5. Second window: 6, one cell of padding, and the cell beyond never counts: 6 / 2 = 3, else 6 / 1
+    x = np.array([3.0, 6.0]).reshape(1, 1, 1, 2)
+    for include, expected, shares in ((True, [3.0, 3.0], [10 / 3, 10 / 3 + 5]), (False, [4.5, 6.0], [5.0, 15.0])):
+        y, cache = avg_pool_forward(x, (1, 3), stride=2, padding=(0, 1), ceil_mode=True, count_include_pad=include)
+        np.testing.assert_allclose(y.ravel(), expected)
+        dx = avg_pool_backward(np.array([10.0, 10.0]).reshape(1, 1, 1, 2), cache)
+        np.testing.assert_allclose(dx.ravel(), shares)
+
+
+@settings(max_examples=200, deadline=None)
+@given(poolings(dilations=(1,)), st.booleans())
+def test_average_agrees_with_the_loops(drawn, include):
+    shape, kernel, options, seed = drawn
+    rng = np.random.default_rng(seed)
+    del options["dilation"]
+    options["count_include_pad"] = include
+    x = rng.standard_normal(shape)
+    y, dx, dy = avg_pool_loops(x, rng.standard_normal, kernel, options)
+    for order in (np.ascontiguousarray, to_hwnc):
+        images, upstream = order(x), order(dy)
+        images.flags.writeable = upstream.flags.writeable = False
+        actual, cache = avg_pool_forward(images, kernel, **options)
+        np.testing.assert_allclose(actual, y, atol=1e-13)
+        cache.counts.flags.writeable = False
+        gradient = avg_pool_backward(upstream, cache)
+        np.testing.assert_allclose(gradient, dx, atol=1e-13)
+        np.testing.assert_allclose(np.sum(actual * dy), np.sum(x * gradient), atol=1e-12)  # the adjoint identity
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("case", conformance("avg_pool2d"))
+def test_average_reference_vectors(case: Case, dtype):
+    case = case.float32() if dtype == np.float32 else case
+    options = {name: case.attrs[name] for name in ("stride", "padding", "ceil_mode", "count_include_pad")}
+    y, cache = avg_pool_forward(case["x"], case.attrs["kernel"], **options)
+    assert y.dtype == dtype
+    assert_forward(y, case["y"])
+    assert_gradient(avg_pool_backward(case["dy"], cache), case["dx"])
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"stride": 1, "padding": "same"}, {"padding": 1, "count_include_pad": False, "ceil_mode": True}]
+)
+def test_average_gradient_by_finite_differences(options):
+    rng = np.random.default_rng(0)
+    inputs = {"x": rng.standard_normal((2, 3, 6, 7))}
+    y, cache = avg_pool_forward(**inputs, kernel_size=(3, 2), **options)
+    dy = rng.standard_normal(y.shape)
+    gradients = {"x": avg_pool_backward(dy, cache)}
+    assert_gradients_match(lambda x: avg_pool_forward(x, (3, 2), **options)[0], inputs, gradients, dy)
+
+
+def test_average_keeps_nan_in_its_windows():
+    x = np.array([np.nan, 1.0, 2.0, 4.0]).reshape(1, 1, 1, 4)
+    np.testing.assert_array_equal(avg_pool_forward(x, (1, 2))[0].ravel(), [np.nan, 3.0])
+
+
 # --- both -----------------------------------------------------------------------------------------------------------
 
-POOLS = {"max": (max_pool_forward, max_pool_backward)}
+POOLS = {"max": (max_pool_forward, max_pool_backward), "avg": (avg_pool_forward, avg_pool_backward)}
 
 
 @pytest.mark.parametrize("pool", POOLS)

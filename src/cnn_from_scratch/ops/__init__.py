@@ -18,14 +18,29 @@ from .activations import (
     relu_backward,
     relu_forward,
 )
+from .adaptive_pooling import (
+    AdaptivePoolCache,
+    adaptive_avg_pool_backward,
+    adaptive_avg_pool_forward,
+    adaptive_max_pool_backward,
+    adaptive_max_pool_forward,
+)
+from .avg_pooling import AvgPoolCache, avg_pool_backward, avg_pool_forward
 from .batch_norm import BatchNormCache, batch_norm_backward, batch_norm_forward
 from .col2im import col2im
 from .conv_backward import conv_backward
 from .conv_forward import ConvCache, conv_forward
+from .conv_transpose import ConvTransposeCache, conv_transpose_backward, conv_transpose_forward
 from .cross_entropy import CrossEntropyCache, cross_entropy_backward, cross_entropy_forward
 from .dropout import DropoutCache, dropout_backward, dropout_forward
 from .erf import erf
 from .gelu import GeluCache, gelu_backward, gelu_forward
+from .global_pooling import (
+    global_avg_pool_backward,
+    global_avg_pool_forward,
+    global_max_pool_backward,
+    global_max_pool_forward,
+)
 from .group_norm import GroupNormCache, group_norm_backward, group_norm_forward
 from .im2col import im2col
 from .linear import LinearCache, linear_backward, linear_forward
@@ -43,6 +58,7 @@ from .losses import (
     mse_forward,
 )
 from .normalization import LayerNormCache, layer_norm_backward, layer_norm_forward
+from .padding import PadCache, pad_backward, pad_forward
 from .pooling import MaxPoolCache, max_pool_backward, max_pool_forward, max_pool_indices
 from .sigmoid import (
     SigmoidCache,
@@ -78,10 +94,13 @@ from .utils import (
 )
 
 __all__ = [
+    "AdaptivePoolCache",
+    "AvgPoolCache",
     "BatchNormCache",
     "BinaryCrossEntropyCache",
     "ConvCache",
     "ConvGeometry",
+    "ConvTransposeCache",
     "CrossEntropyCache",
     "DifferenceCache",
     "DropoutCache",
@@ -94,6 +113,7 @@ __all__ = [
     "LinearCache",
     "LogSoftmaxCache",
     "MaxPoolCache",
+    "PadCache",
     "PreluCache",
     "ReluCache",
     "SigmoidCache",
@@ -101,6 +121,12 @@ __all__ = [
     "SoftmaxCache",
     "SoftplusCache",
     "TanhCache",
+    "adaptive_avg_pool_backward",
+    "adaptive_avg_pool_forward",
+    "adaptive_max_pool_backward",
+    "adaptive_max_pool_forward",
+    "avg_pool_backward",
+    "avg_pool_forward",
     "batch_norm_backward",
     "batch_norm_forward",
     "binary_cross_entropy_backward",
@@ -110,6 +136,8 @@ __all__ = [
     "conv_forward",
     "conv_geometry",
     "conv_output_size",
+    "conv_transpose_backward",
+    "conv_transpose_forward",
     "cross_entropy_backward",
     "cross_entropy_forward",
     "dropout_backward",
@@ -119,6 +147,10 @@ __all__ = [
     "erf",
     "gelu_backward",
     "gelu_forward",
+    "global_avg_pool_backward",
+    "global_avg_pool_forward",
+    "global_max_pool_backward",
+    "global_max_pool_forward",
     "group_norm_backward",
     "group_norm_forward",
     "huber_backward",
@@ -142,6 +174,8 @@ __all__ = [
     "max_pool_indices",
     "mse_backward",
     "mse_forward",
+    "pad_backward",
+    "pad_forward",
     "prelu_backward",
     "prelu_forward",
     "print_shape",

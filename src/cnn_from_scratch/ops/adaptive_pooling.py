@@ -1,0 +1,223 @@
+"""Adaptive pooling: the size of the output is given, and the image is cut into that many cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..typing import Array
+from .dtypes import float_op
+from .utils import check_rank, check_shape, empty_nchw, zeros_nchw
+
+OutputSize: TypeAlias = int | tuple[int | None, int | None] | None
+"""One number for both axes or (rows, columns); None is as many as the input has."""
+
+
+class AdaptivePoolCache(NamedTuple):
+    """What the backward passes need: the images and how many cells they were cut into."""
+
+    x: Array  # (N, C, H, W)  borrowed, never written
+    output: tuple[int, int]  # (OH, OW)
+
+
+# --- average --------------------------------------------------------------------------------------------------------
+
+
+@float_op("x")
+def adaptive_avg_pool_forward(x: Array, output_size: OutputSize) -> tuple[Array, AdaptivePoolCache]:
+    """y[n, c, oh, ow] = mean of x[n, c] over rows floor(oh*H/OH) .. ceil((oh+1)*H/OH) and likewise columns
+
+    The mean over a rectangle is the mean over its columns of the means over its rows.
+
+    Parameters
+    ----------
+    x : (N, C, H, W)
+        Images of at least one pixel.
+    output_size : int, None or a pair of them
+        (OH, OW), each at least 1; None is the size of the input. Cells overlap by one where they do not divide it.
+
+    Returns
+    -------
+    y : (N, C, OH, OW)
+        In the memory order of x.
+    cache : AdaptivePoolCache
+
+    Raises
+    ------
+    ShapeError
+        If x is not 4-d or has no pixel, or a size is out of range.
+    TypeError
+        If x is not float32 or float64 (float16 computes in float32 and comes back float16).
+
+    Examples
+    --------
+    Three columns into two cells: (1, 3) and (3, 8).
+
+    >>> y, cache = adaptive_avg_pool_forward(np.array([1.0, 3.0, 8.0]).reshape(1, 1, 1, 3), (1, 2))
+    >>> y.ravel()
+    array([2. , 5.5])
+    """
+    return cell_means(x, cell_counts("adaptive_avg_pool_forward", x, output_size))
+
+
+@float_op("dy")
+def adaptive_avg_pool_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
+    """dx[n, c, h, w] = sum of dy[n, c, oh, ow] / (pixels in cell (oh, ow)) over the cells that hold (h, w)
+
+    Parameters
+    ----------
+    dy : (N, C, OH, OW)
+        Gradient that arrives from above.
+    cache : AdaptivePoolCache
+        From `adaptive_avg_pool_forward`; it is not changed.
+
+    Returns
+    -------
+    dx : (N, C, H, W)
+        In the memory order of x.
+
+    Raises
+    ------
+    ShapeError
+        If dy has not the shape of y.
+    """
+    return cell_means_backward("adaptive_avg_pool_backward", dy, cache)
+
+
+def cell_means(x: Array, output: tuple[int, int]) -> tuple[Array, AdaptivePoolCache]:
+    """The mean of every cell, first over its rows, then over its columns."""
+    (N, C, H, W), (OH, OW) = x.shape, output
+    rows = empty_nchw((N, C, OH, W), x.dtype, like=x)
+    for oh, cell in enumerate(_cells(H, OH)):
+        rows[:, :, oh] = x[:, :, cell].mean(2)
+    y = empty_nchw((N, C, OH, OW), x.dtype, like=x)
+    for ow, cell in enumerate(_cells(W, OW)):
+        y[:, :, :, ow] = rows[:, :, :, cell].mean(3)
+    return y, AdaptivePoolCache(x, output)
+
+
+def cell_means_backward(function: str, dy: Array, cache: AdaptivePoolCache) -> Array:
+    """Equal shares to the columns of every cell, and from there to its rows."""
+    x, (OH, OW) = cache
+    N, C, H, W = x.shape
+    check_shape(function, "dy", dy, (N, C, OH, OW))
+    drows = zeros_nchw((N, C, OH, W), x.dtype, like=x)
+    for ow, cell in enumerate(_cells(W, OW)):
+        drows[:, :, :, cell] += dy[:, :, :, ow, None] / (cell.stop - cell.start)
+    dx = zeros_nchw(x.shape, x.dtype, like=x)
+    for oh, cell in enumerate(_cells(H, OH)):
+        dx[:, :, cell] += drows[:, :, oh, None] / (cell.stop - cell.start)
+    return dx
+
+
+# --- maximum --------------------------------------------------------------------------------------------------------
+
+
+@float_op("x")
+def adaptive_max_pool_forward(x: Array, output_size: OutputSize) -> tuple[Array, AdaptivePoolCache]:
+    """y[n, c, oh, ow] = max of x[n, c] over rows floor(oh*H/OH) .. ceil((oh+1)*H/OH) and likewise columns
+
+    Parameters
+    ----------
+    x : (N, C, H, W)
+        Images of at least one pixel.
+    output_size : int, None or a pair of them
+        (OH, OW), each at least 1; None is the size of the input. Cells overlap by one where they do not divide it.
+
+    Returns
+    -------
+    y : (N, C, OH, OW)
+        In the memory order of x. NaN where a cell holds a NaN.
+    cache : AdaptivePoolCache
+
+    Raises
+    ------
+    ShapeError
+        If x is not 4-d or has no pixel, or a size is out of range.
+    TypeError
+        If x is not float32 or float64 (float16 computes in float32 and comes back float16).
+
+    Examples
+    --------
+    Three columns into two cells: (1, 3) and (3, 8).
+
+    >>> y, cache = adaptive_max_pool_forward(np.array([1.0, 3.0, 8.0]).reshape(1, 1, 1, 3), (1, 2))
+    >>> y.ravel()
+    array([3., 8.])
+    """
+    return cell_maxima(x, cell_counts("adaptive_max_pool_forward", x, output_size))
+
+
+@float_op("dy")
+def adaptive_max_pool_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
+    """dx[n, c, h, w] = sum of dy[n, c, oh, ow] over the cells whose maximum is (h, w): the first in scan order
+
+    Parameters
+    ----------
+    dy : (N, C, OH, OW)
+        Gradient that arrives from above.
+    cache : AdaptivePoolCache
+        From `adaptive_max_pool_forward`; it is not changed.
+
+    Returns
+    -------
+    dx : (N, C, H, W)
+        In the memory order of x.
+
+    Raises
+    ------
+    ShapeError
+        If dy has not the shape of y.
+    """
+    return cell_maxima_backward("adaptive_max_pool_backward", dy, cache)
+
+
+def cell_maxima(x: Array, output: tuple[int, int]) -> tuple[Array, AdaptivePoolCache]:
+    """The maximum of every cell."""
+    (N, C, H, W), (OH, OW) = x.shape, output
+    y = empty_nchw((N, C, OH, OW), x.dtype, like=x)
+    for oh, rows in enumerate(_cells(H, OH)):
+        for ow, columns in enumerate(_cells(W, OW)):
+            y[:, :, oh, ow] = x[:, :, rows, columns].max((2, 3))
+    return y, AdaptivePoolCache(x, output)
+
+
+def cell_maxima_backward(function: str, dy: Array, cache: AdaptivePoolCache) -> Array:
+    """Everything to the first maximum of every cell; it is looked for again."""
+    x, (OH, OW) = cache
+    N, C, H, W = x.shape
+    check_shape(function, "dy", dy, (N, C, OH, OW))
+    n, c = np.ogrid[:N, :C]
+    dx = zeros_nchw(x.shape, x.dtype, like=x)
+    for oh, rows in enumerate(_cells(H, OH)):
+        for ow, columns in enumerate(_cells(W, OW)):
+            cell = x[:, :, rows, columns]
+            height, width = cell.shape[2:]
+            h, w = divmod(cell.reshape(N, C, height * width).argmax(2), width)  # (N, C): the first maximum, or NaN
+            dx[n, c, rows.start + h, columns.start + w] += dy[:, :, oh, ow]
+    return dx
+
+
+# --- cells ----------------------------------------------------------------------------------------------------------
+
+
+def _cells(size: int, count: int) -> list[slice]:
+    """Cell i of `count` covers floor(i*size/count) .. ceil((i+1)*size/count)."""
+    return [slice(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+
+
+def cell_counts(function: str, x: Array, output_size: OutputSize) -> tuple[int, int]:
+    """(OH, OW), checked."""
+    check_rank(function, "x", x, "N C H W")
+    N, C, H, W = x.shape
+    if H < 1 or W < 1:
+        raise ShapeError(f"{function}: x must have at least one pixel, got shape {x.shape}")
+    pair = output_size if isinstance(output_size, Sequence) else (output_size, output_size)
+    sizes = [size if count is None else count for count, size in zip(pair, (H, W), strict=False)]
+    whole = all(isinstance(s, int | np.integer) and not isinstance(s, bool) and s >= 1 for s in sizes)
+    if len(pair) != 2 or not whole:
+        raise ShapeError(f"{function}: output_size must be an int >= 1, None or a pair of them, got {output_size!r}")
+    return int(sizes[0]), int(sizes[1])
