@@ -26,7 +26,7 @@ from cnn_from_scratch.ops import (
     max_pool_indices,
     to_hwnc,
 )
-from cnn_from_scratch.ops.pool_windows import pool_geometry
+from cnn_from_scratch.ops.pool_windows import overhanging, overlapping, pool_geometry, tiling
 
 
 def window_pixels(geometry, oh, ow):
@@ -58,6 +58,30 @@ def poolings(draw, dilations=(1, 2)):
     if options["padding"] == "valid":  # then the image itself must have room for the window
         shape = (*shape[:2], max(shape[2], reach[0]), max(shape[3], reach[1]))
     return shape, (KH, KW), options, draw(st.integers(0, 2**16))
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding", "dilation", "ceil_mode", "expected"),
+    [
+        (4, 2, 2, 0, 1, False, "tiling"),  # [0 1] [2 3]
+        (5, 2, 2, 0, 1, False, ""),  # [0 1] [2 3] 4: a pixel falls off
+        (5, 2, 2, 0, 1, True, "overhanging"),  # [0 1] [2 3] [4 .]
+        (4, 2, 2, (1, 0), 1, False, "overhanging"),  # [. 0] [1 2] 3
+        (4, 2, 2, (0, 1), 1, False, "tiling"),  # [0 1] [2 3] .: the padding is met by no window
+        (6, 2, 3, 0, 1, False, ""),  # [0 1] 2 [3 4] 5
+        (6, 2, 3, 0, 2, False, ""),  # [0 - 2] [3 - 5]: gaps inside the windows
+        (4, 3, 2, (0, 1), 1, False, "overhanging overlapping"),  # [0 1 2] [2 3 .]
+        (4, 1, 1, 0, 3, False, "tiling"),  # a window of one pixel has no gaps, whatever its dilation
+    ],
+)
+def test_how_windows_lie(size, kernel, stride, padding, dilation, ceil_mode, expected):
+    sides = padding if isinstance(padding, tuple) else (padding, padding)
+    for turned in (False, True):  # along the width, along the height
+        along = [(1, size), (1, kernel), (1, stride), ((0, 0), sides), (1, dilation)]
+        shape, *options = [pair[::-1] for pair in along] if turned else along
+        geometry = pool_geometry("example", np.ones((1, 1, *shape)), *options, ceil_mode)
+        found = [f.__name__ for f in (overhanging, overlapping, tiling) if f(geometry)]
+        assert found == expected.split()
 
 
 # --- max pooling ----------------------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def pad_forward(
 def pad_backward(dy: Array, cache: PadCache) -> Array:
     """dx[n, c, h, w] = sum of dy over the pixel (h, w) of x and all its copies
 
-    Every copy of the forward pass is undone in reverse order: what was written there is added to where it came from.
+    The copies of the forward pass are undone, columns before rows: each is added to where it came from.
 
     Parameters
     ----------
@@ -117,9 +117,9 @@ def pad_backward(dy: Array, cache: PadCache) -> Array:
     if mode != "constant":
         dy = dy.copy(order="K")  # the caller's is not ours to add to
         rows, columns = _copies(x, sides, mode)
-        for to, source in reversed(columns):
+        for to, source in columns:
             dy[:, :, :, source] += dy[:, :, :, to]
-        for to, source in reversed(rows):
+        for to, source in rows:
             dy[:, :, source] += dy[:, :, to]
     dx = empty_nchw(x.shape, x.dtype, like=x)
     dx[...] = dy[:, :, top : top + H, left : left + W]
