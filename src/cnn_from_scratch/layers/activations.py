@@ -5,9 +5,6 @@ The activations without a kink are in smooth.py and softmax.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar, TypeAlias
-
 import numpy as np
 
 from ..errors import ShapeError
@@ -27,31 +24,10 @@ from ..ops import (
 from ..typing import Array
 from .base import Grads, Layer, Shape, require_counts
 from .context import Context
-
-ForwardBackward: TypeAlias = tuple[Callable[..., tuple[Array, Any]], Callable[[Array, Any], Array]]
-"""(NAME_forward, NAME_backward)"""
+from .plain import PlainLayer
 
 
-class Activation(Layer):
-    """Base of the layers that wrap a pair of operations on single numbers and learn nothing.
-
-    A subclass names the pair in `op`, and overrides `forward` where the operation has options.
-    """
-
-    op: ClassVar[ForwardBackward]
-
-    def forward(self, x: Array, ctx: Context) -> tuple[Array, Any]:
-        """The first of `op`."""
-        forward, _ = self.op
-        return forward(x)
-
-    def backward(self, dy: Array, cache: Any, *, need_dx: bool = True) -> tuple[Array | None, Grads]:
-        """The second of `op`."""
-        _, backward = self.op
-        return (backward(dy, cache) if need_dx else None), {}
-
-
-class ReLU(Activation):
+class ReLU(PlainLayer):
     """y = max(x, 0)
 
     Examples
@@ -63,7 +39,7 @@ class ReLU(Activation):
     op = (relu_forward, relu_backward)
 
 
-class LeakyReLU(Activation):
+class LeakyReLU(PlainLayer):
     """y = x where x > 0, else negative_slope * x
 
     Parameters
@@ -129,7 +105,7 @@ class PReLU(Layer):
         return input_shape
 
 
-class ELU(Activation):
+class ELU(PlainLayer):
     """y = x where x > 0, else alpha * (exp(x) - 1)
 
     Parameters

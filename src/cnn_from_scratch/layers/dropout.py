@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ..ops import DropoutCache, dropout_backward, dropout_forward
 from ..typing import Array
-from .base import Grads, Layer
 from .context import Context
+from .plain import PlainLayer
 
 
-class Dropout(Layer):
+class Dropout(PlainLayer):
     """y = x * keep / (1 - p) with keep ~ Bernoulli(1 - p) in training; y = x in evaluation
 
     What is dropped depends on the seed, epoch, step and shard of the context and on the key of the layer, nothing else.
@@ -27,6 +27,8 @@ class Dropout(Layer):
     array([0., 2.], dtype=float32)
     """
 
+    op = (dropout_forward, dropout_backward)
+
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
         if not 0 <= p < 1:
@@ -37,7 +39,3 @@ class Dropout(Layer):
         """See `cnn_from_scratch.ops.dropout_forward`."""
         drops = ctx.train and self.p > 0
         return dropout_forward(x, p=self.p, train=drops, rng=ctx.generator("dropout") if drops else None)
-
-    def backward(self, dy: Array, cache: DropoutCache, *, need_dx: bool = True) -> tuple[Array | None, Grads]:
-        """See `cnn_from_scratch.ops.dropout_backward`."""
-        return (dropout_backward(dy, cache) if need_dx else None), {}

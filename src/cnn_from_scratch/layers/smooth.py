@@ -18,11 +18,11 @@ from ..ops import (
 )
 from ..ops.gelu import Approximate
 from ..typing import Array
-from .activations import Activation
 from .context import Context
+from .plain import PlainLayer
 
 
-class GELU(Activation):
+class GELU(PlainLayer):
     """y = x * Phi(x), where Phi(x) is the probability that a standard normal number is below x
 
     Parameters
@@ -50,7 +50,7 @@ class GELU(Activation):
         return gelu_forward(x, approximate=self.approximate)
 
 
-class SiLU(Activation):
+class SiLU(PlainLayer):
     """y = x * sigmoid(x), also known as swish
 
     Examples
@@ -63,7 +63,7 @@ class SiLU(Activation):
     op = (silu_forward, silu_backward)
 
 
-class Sigmoid(Activation):
+class Sigmoid(PlainLayer):
     """y = 1 / (1 + exp(-x))
 
     Examples
@@ -76,7 +76,7 @@ class Sigmoid(Activation):
     op = (sigmoid_forward, sigmoid_backward)
 
 
-class Tanh(Activation):
+class Tanh(PlainLayer):
     """y = tanh(x)
 
     Examples
@@ -89,7 +89,7 @@ class Tanh(Activation):
     op = (tanh_forward, tanh_backward)
 
 
-class Softplus(Activation):
+class Softplus(PlainLayer):
     """y = log(1 + exp(beta * x)) / beta: a smooth ReLU
 
     Parameters

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 from ..errors import ShapeError
 from ..ops import log_softmax_backward, log_softmax_forward, softmax_backward, softmax_forward
 from ..typing import Array
-from .activations import Activation, ForwardBackward
 from .base import Shape
 from .context import Context
+from .plain import ForwardBackward, PlainLayer
 
 
-class Softmax(Activation):
+class Softmax(PlainLayer):
     """y[k] = exp(x[k]) / sum_j exp(x[j]): scores become probabilities
 
     For training give the loss "cross_entropy" the scores themselves: it has its own softmax.

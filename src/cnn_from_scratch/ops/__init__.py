@@ -82,6 +82,7 @@ from .softmax import (
     softmax_backward,
     softmax_forward,
 )
+from .upsample import UpsampleCache, upsample_backward, upsample_forward
 from .utils import (
     ConvGeometry,
     conv_geometry,
@@ -121,6 +122,7 @@ __all__ = [
     "SoftmaxCache",
     "SoftplusCache",
     "TanhCache",
+    "UpsampleCache",
     "adaptive_avg_pool_backward",
     "adaptive_avg_pool_forward",
     "adaptive_max_pool_backward",
@@ -192,4 +194,6 @@ __all__ = [
     "tanh_backward",
     "tanh_forward",
     "to_hwnc",
+    "upsample_backward",
+    "upsample_forward",
 ]
