@@ -1,0 +1,115 @@
+"""Tests of tests: each of these classic mistakes, put into a copy of the package, must make the suite fail."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from typing import NamedTuple
+
+import pytest
+from ladder import REPOSITORY
+
+PACKAGE = "src/cnn_from_scratch"
+
+
+class Mistake(NamedTuple):
+    name: str
+    file: str
+    right: str
+    wrong: str
+    suite: str
+
+
+MISTAKES = [
+    Mistake(
+        "the kernel is flipped",
+        "ops/conv_rows.py",
+        "weight.transpose(2, 3, 1, 0)",
+        "weight[:, :, ::-1, ::-1].transpose(2, 3, 1, 0)",
+        "tests/ops/test_conv.py",
+    ),
+    Mistake(
+        "col2im writes over what it should add to",
+        "ops/col2im.py",
+        "] += cols6",
+        "] = cols6",
+        "tests/ops/test_im2col.py",
+    ),
+    Mistake(
+        "batch norm's variance goes over the channels, too",
+        "ops/batch_norm.py",
+        "mean, var, n = channel_moments(x, group)",
+        "mean, var, n = channel_moments(x, group); var = np.full_like(var, var.mean())",
+        "tests/ops/test_normalization.py",
+    ),
+    Mistake(
+        "the running variance is biased",
+        "ops/batch_norm.py",
+        "_unbiased(var, n, x)",
+        "var",
+        "tests/ops/test_normalization.py",
+    ),
+    Mistake(
+        "Adam does not correct the bias of its means",
+        "optim/adam.py",
+        "now.lr / (1 - beta1**now.t)",
+        "now.lr",
+        "tests/optim",
+    ),
+    Mistake(
+        "ties in max-pool count twice",
+        "ops/pooling.py",
+        "winners &= undecided[outputs]",
+        "winners &= True",
+        "tests/ops/test_pooling.py",
+    ),
+    Mistake(
+        "softmax does not subtract the maximum",
+        "ops/softmax.py",
+        "largest = x.max(axis, keepdims=True)",
+        "largest = 0 * x.max(axis, keepdims=True)",
+        "tests/ops/test_softmax.py",
+    ),
+    Mistake(
+        "a shard divides by its own number of examples",
+        "training/step.py",
+        "divisor = float(member.sum([np.array(own)])[0])",
+        "divisor = own",
+        "tests/training/test_fit.py",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """The package and its tests, somewhere else; they pass as they are."""
+    folder = tmp_path_factory.mktemp("copy")
+    ignore = shutil.ignore_patterns("__pycache__", ".hypothesis")
+    for name in ("src", "tests"):
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=ignore)
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(REPOSITORY / name, folder)
+    run = run_suites(folder, *sorted({mistake.suite for mistake in MISTAKES}))
+    assert run.returncode == 0, run.stdout[-3000:]
+    return folder
+
+
+def run_suites(folder, *suites):
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", *suites]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mistake", MISTAKES, ids=[m.name.replace(" ", "-") for m in MISTAKES])
+def test_the_suite_notices(copy, mistake):
+    path = copy / PACKAGE / mistake.file
+    source = path.read_text(encoding="utf-8")
+    assert source.count(mistake.right) >= 1, f"{mistake.file} no longer says {mistake.right!r}"
+    path.write_text(source.replace(mistake.right, mistake.wrong), encoding="utf-8")
+    try:
+        run = run_suites(copy, mistake.suite)
+    finally:
+        path.write_text(source, encoding="utf-8")
+    assert run.returncode == 1, f"{mistake.suite} did not notice that {mistake.name}:\n{run.stdout[-2000:]}"
+    assert "failed" in run.stdout
