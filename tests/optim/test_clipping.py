@@ -26,6 +26,9 @@ def test_value_by_hand():
     clipped = clip_grad_value({"a": np.array([-3.0, -1.0, 0.5, 2.0]), "b": np.array([1.0])}, 1.0)
     np.testing.assert_array_equal(clipped["a"], [-1.0, -1.0, 0.5, 1.0])
     np.testing.assert_array_equal(clipped["b"], [1.0])
+    one_sided = clip_grad_value({"low": np.array([-3.0, 0.5]), "high": np.array([3.0, 0.5])}, 1.0)
+    np.testing.assert_array_equal(one_sided["low"], [-1.0, 0.5])
+    np.testing.assert_array_equal(one_sided["high"], [1.0, 0.5])
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

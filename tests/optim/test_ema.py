@@ -80,6 +80,12 @@ def test_the_averages_are_its_own_arrays():
     assert ema.averaged["w"] is average
 
 
+def test_a_decay_in_another_precision_does_not_leak_into_float32():
+    values = np.random.default_rng(0).standard_normal((3, 50)).astype(np.float32)
+    one, other = (averaged(ExponentialMovingAverage(number(0.1)), *values) for number in (float, np.float64))
+    np.testing.assert_array_equal(one.averaged["w"], other.averaged["w"])
+
+
 def test_pieces_change_no_bit(monkeypatch):
     values = np.random.default_rng(0).standard_normal((4, 7, 3))
     whole = averaged(ExponentialMovingAverage(), *values).averaged["w"]

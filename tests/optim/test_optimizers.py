@@ -176,6 +176,15 @@ def test_every_setting_does_what_the_textbook_says(drawn, seed, steps):
     assert (optimizer.t, optimizer.steps) == (steps, {"w": steps})
 
 
+def test_the_defaults_are_those_of_pytorch():
+    assert [repr(optimizer) for optimizer in (SGD(0.1), RMSprop(), Adam(), AdamW())] == [
+        "SGD(lr=0.1, momentum=0.0, dampening=0.0, nesterov=False, weight_decay=0.0, groups=())",
+        "RMSprop(lr=0.01, alpha=0.99, eps=1e-08, momentum=0.0, centered=False, weight_decay=0.0, groups=())",
+        "Adam(lr=0.001, betas=(0.9, 0.999), eps=1e-08, amsgrad=False, weight_decay=0.0, groups=())",
+        "AdamW(lr=0.001, betas=(0.9, 0.999), eps=1e-08, amsgrad=False, weight_decay=0.01, groups=())",
+    ]
+
+
 # --- by PyTorch's vectors -------------------------------------------------------------------------------------------
 
 KINDS = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}
@@ -264,10 +273,13 @@ def test_the_arrays_stay_the_same_and_so_does_their_dtype(make, dtype):
 def test_settings_in_another_precision_do_not_leak_into_float32(make):
     # numpy.float64 scalars would make the arithmetic float64; the result must not depend on who computed the rate
     rng = np.random.default_rng(0)
-    start, grads = rng.standard_normal(50).astype(np.float32), rng.standard_normal((4, 50)).astype(np.float32)
+    start, grads = (rng.standard_normal(shape).astype(np.float32) for shape in (2000, (4, 2000)))
     results = []
     for number in (float, np.float64):
         params, optimizer = {"w": start.copy()}, make()
+        optimizer.lr = 10.0  # steps as large as the parameter show their last bit
+        if hasattr(optimizer, "eps"):
+            optimizer.eps = 0.3  # 1e-8 would vanish in either precision
         for name in ("lr", "weight_decay", "momentum", "dampening", "eps", "alpha"):
             if hasattr(optimizer, name):
                 setattr(optimizer, name, number(getattr(optimizer, name)))

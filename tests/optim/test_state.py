@@ -19,10 +19,6 @@ EVERY = [
 each = pytest.mark.parametrize("make", EVERY, ids=lambda make: repr(make()))
 
 
-def through_memory(state):
-    return state
-
-
 def through_a_file(state, tmp_path):
     np.savez(tmp_path / "state.npz", **state)
     with np.load(tmp_path / "state.npz", allow_pickle=False) as file:
@@ -153,9 +149,3 @@ def test_the_state_of_another_model_is_refused_at_the_next_step():
     optimizer.load_state_dict(good())
     with pytest.raises(ValueError, match=r"^Adam.step: the exp_avg of 'w' has shape \(2,\) but params\['w'\] has"):
         optimizer.step({"w": np.ones(3)}, {"w": np.ones(3)})
-
-
-def test_an_optimizer_shows_its_settings():
-    assert repr(SGD(0.1, momentum=0.9)) == (
-        "SGD(lr=0.1, momentum=0.9, dampening=0.0, nesterov=False, weight_decay=0.0, groups=())"
-    )
