@@ -15,7 +15,7 @@ from .context import join
 if TYPE_CHECKING:
     import pandas as pd
 
-WIDEST = 56
+WIDEST = 52
 """Longer descriptions of a layer are cut."""
 
 
