@@ -27,6 +27,7 @@ from .adaptive_pooling import (
 )
 from .avg_pooling import AvgPoolCache, avg_pool_backward, avg_pool_forward
 from .batch_norm import BatchNormCache, batch_norm_backward, batch_norm_forward
+from .binary_cross_entropy import BinaryCrossEntropyCache, binary_cross_entropy_backward, binary_cross_entropy_forward
 from .col2im import col2im
 from .conv_backward import conv_backward
 from .conv_forward import ConvCache, conv_forward
@@ -45,11 +46,8 @@ from .group_norm import GroupNormCache, group_norm_backward, group_norm_forward
 from .im2col import im2col
 from .linear import LinearCache, linear_backward, linear_forward
 from .losses import (
-    BinaryCrossEntropyCache,
     DifferenceCache,
     HuberCache,
-    binary_cross_entropy_backward,
-    binary_cross_entropy_forward,
     huber_backward,
     huber_forward,
     l1_backward,

@@ -87,26 +87,15 @@ def cross_entropy_forward(
     >>> loss.round(3)  # (log 2 + log 4) / 2
     np.float64(1.04)
     """
-    _check_arguments(logits, targets, label_smoothing, class_weights)
-    if targets.shape == logits.shape:
-        _check_no_ignored(ignore_index)
-        q = np.empty_like(logits)
-        q[...] = targets
-        kept = np.ones(_index_shape(logits), bool)
-    else:
-        kept = targets != ignore_index
-        _check_range(targets, kept, logits.shape[1], ignore_index)
-        q = _one_hot(targets, kept, logits)
-
-    if label_smoothing:
-        q *= 1 - label_smoothing
-        q += label_smoothing / logits.shape[1]
-        q *= kept[:, None]
-    divisor = float(np.count_nonzero(kept))
+    _check_arguments(logits, targets, label_smoothing, ignore_index, class_weights)
+    kept = _kept(logits, targets, ignore_index)
+    q = _distribution(logits, targets, kept, label_smoothing)
     if class_weights is not None:
         q *= class_weights.reshape(-1, *(1,) * (logits.ndim - 2)).astype(q.dtype)  # (K, 1, ...)
-        if targets.shape != logits.shape:
-            divisor = float(class_weights[targets[kept]].sum(dtype=np.float64))
+    if class_weights is None or targets.shape == logits.shape:
+        divisor = float(np.count_nonzero(kept))
+    else:
+        divisor = float(class_weights[targets[kept]].sum(dtype=np.float64))
 
     log_probabilities, _ = log_softmax_forward(logits, axis=1)
     surprise = np.multiply(q, -log_probabilities, out=np.zeros_like(q), where=q != 0)  # 0 * inf counts 0
@@ -152,25 +141,46 @@ def _index_shape(logits: Array) -> tuple[int, ...]:
     return (logits.shape[0], *logits.shape[2:])
 
 
-def _one_hot(targets: Array, kept: Array, logits: Array) -> Array:
-    """1 where axis 1 is the target, 0 elsewhere and where it is ignored; in the dtype and memory order of logits."""
+def _kept(logits: Array, targets: Array, ignore_index: int) -> Array:
+    """Which targets count; all that do are known to be classes: (N, d1, ...)."""
+    if targets.shape == logits.shape:
+        return np.ones(_index_shape(logits), bool)
+    kept: Array = targets != ignore_index
+    _check_range(targets, kept, logits.shape[1], ignore_index)
+    return kept
+
+
+def _distribution(logits: Array, targets: Array, kept: Array, label_smoothing: float) -> Array:
+    """The smoothed probability of each class, and 0 where the target is ignored; it lies as logits does."""
     K = logits.shape[1]
-    classes = np.arange(K).reshape(K, *(1,) * (logits.ndim - 2))  # (K, 1, ...)
-    hit = np.equal(targets[:, None], classes, out=np.empty_like(logits, dtype=bool))
-    hit &= kept[:, None]
-    return hit.astype(logits.dtype)
+    q = np.empty_like(logits)
+    if targets.shape == logits.shape:
+        q[...] = targets
+    else:
+        classes = np.arange(K).reshape(K, *(1,) * (logits.ndim - 2))  # (K, 1, ...)
+        q[...] = targets[:, None] == classes  # one-hot
+    if label_smoothing:
+        q *= 1 - label_smoothing
+        q += label_smoothing / K
+    if not kept.all():
+        q *= kept[:, None]
+    return q
 
 
 # --- checks ---------------------------------------------------------------------------------------------------------
 
 
-def _check_arguments(logits: Array, targets: Array, label_smoothing: float, class_weights: Array | None) -> None:
+def _check_arguments(
+    logits: Array, targets: Array, label_smoothing: float, ignore_index: int, class_weights: Array | None
+) -> None:
     function = "cross_entropy_forward"
     if logits.ndim < 2 or logits.shape[1] == 0:
         raise ShapeError(f"{function}: logits must have shape (N, K) or (N, K, d1, ...), got {tuple(logits.shape)}")
     _check_targets(function, logits, targets)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{function}: label_smoothing must be in [0, 1], got {label_smoothing!r}")
+    if targets.shape == logits.shape and ignore_index >= 0:
+        raise ValueError(f"{function}: ignore_index={ignore_index} needs class indices; targets are probabilities")
     if class_weights is None:
         return
     if not isinstance(class_weights, np.ndarray) or class_weights.dtype.kind not in "fiu":
@@ -197,13 +207,6 @@ def _check_targets(function: str, logits: Array, targets: Array) -> None:
     elif targets.dtype.kind not in "iu":
         raise TypeError(
             f"{function}: targets of shape {shape} are class indices and must be integers, got {targets.dtype}"
-        )
-
-
-def _check_no_ignored(ignore_index: int) -> None:
-    if ignore_index >= 0:
-        raise ValueError(
-            f"cross_entropy_forward: ignore_index={ignore_index} needs class indices; targets are probabilities"
         )
 
 

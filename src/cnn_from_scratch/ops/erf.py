@@ -77,7 +77,7 @@ def _erf_float64(x: Array) -> Array:
     """Near zero x * R(x*x), else 1 - exp(-x*x) * S(|x|); R and S are quotients of polynomials."""
     size = np.minimum(np.abs(x), 6.0)  # erf(6) is 1 to the last bit
     square = size * size
-    y = np.exp(-square)
+    y: Array = np.exp(-square)
     y *= _quotient(FAR_TOP, FAR_BOTTOM, size)
     np.subtract(1.0, y, out=y)
     np.copysign(y, x, out=y)

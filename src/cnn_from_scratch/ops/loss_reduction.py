@@ -87,3 +87,17 @@ def upstream(
     each = np.asarray(dloss)
     check_shape(function, "dloss", each, shape if cache.reduction == "none" else ())
     return each.astype(dtype, copy=False)
+
+
+def target_like(function: str, prediction: Array, target: Array) -> Array:
+    """`target` in the dtype of `prediction`, once it is known to be real numbers of the same shape."""
+    if not isinstance(target, np.ndarray) or target.dtype.kind not in "fiub":
+        kind = target.dtype if isinstance(target, np.ndarray) else type(target).__name__
+        raise TypeError(f"{function}: target must be a NumPy array of real numbers, got {kind}")
+    check_shape(function, "target", target, prediction.shape)
+    return target.astype(prediction.dtype, copy=False)
+
+
+def chain(slope: Array, each: float | Array, dtype: np.dtype[Any]) -> Array:
+    """The last step of the chain rule: what arrives at each loss, times the slope of that loss."""
+    return np.multiply(slope, each, out=np.empty_like(slope)).astype(dtype, copy=False)

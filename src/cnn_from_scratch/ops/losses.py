@@ -1,4 +1,4 @@
-"""Losses that compare number by number: squared, absolute and Huber error, and binary cross-entropy.
+"""Losses of a difference, number by number: squared, absolute and Huber error.
 
 All take a prediction and a target of one shape, and a `reduction`: "mean", "sum" or "none" (one loss for each
 number). The target may have any real dtype and is taken in the prediction's. A mean over nothing is a ValueError, a
@@ -13,9 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..typing import Array, Reduction
-from .loss_reduction import float_loss, reduce_losses, upstream
-from .sigmoid import logistic
-from .utils import check_shape
+from .loss_reduction import chain, float_loss, reduce_losses, target_like, upstream
 
 
 class DifferenceCache(NamedTuple):
@@ -67,7 +65,7 @@ def mse_backward(cache: DifferenceCache, dloss: npt.ArrayLike = 1.0) -> Array:
     array([ 1., -3.])
     """
     d = cache.difference
-    return _times(2 * d, upstream("mse_backward", cache, dloss, d.shape, d.dtype), cache.dtype)
+    return chain(2 * d, upstream("mse_backward", cache, dloss, d.shape, d.dtype), cache.dtype)
 
 
 # --- absolute error -------------------------------------------------------------------------------------------------
@@ -106,7 +104,7 @@ def l1_backward(cache: DifferenceCache, dloss: npt.ArrayLike = 1.0) -> Array:
     array([ 0.5, -0.5])
     """
     d = cache.difference
-    return _times(np.sign(d), upstream("l1_backward", cache, dloss, d.shape, d.dtype), cache.dtype)
+    return chain(np.sign(d), upstream("l1_backward", cache, dloss, d.shape, d.dtype), cache.dtype)
 
 
 # --- Huber ----------------------------------------------------------------------------------------------------------
@@ -171,85 +169,9 @@ def huber_backward(cache: HuberCache, dloss: npt.ArrayLike = 1.0) -> Array:
     array([ 0.5, -0.5])
     """
     d, delta = cache.difference, cache.delta
-    return _times(np.clip(d, -delta, delta), upstream("huber_backward", cache, dloss, d.shape, d.dtype), cache.dtype)
-
-
-# --- binary cross-entropy -------------------------------------------------------------------------------------------
-
-
-class BinaryCrossEntropyCache(NamedTuple):
-    """What `binary_cross_entropy_backward` needs."""
-
-    prediction: Array  # borrowed, never written
-    target: Array  # borrowed, never written
-    divisor: float
-    reduction: Reduction
-    dtype: np.dtype[Any]
-
-
-@float_loss("prediction")
-def binary_cross_entropy_forward(
-    prediction: Array, target: Array, *, reduction: Reduction = "mean"
-) -> tuple[Any, BinaryCrossEntropyCache]:
-    """loss = mean of -(target * log(p) + (1 - target) * log(1 - p)) with p = sigmoid(prediction)
-
-    The prediction is a logit, not a probability, so that the loss can be computed as
-    max(x, 0) - x*target + log(1 + exp(-|x|)), where nothing overflows.
-
-    Raises
-    ------
-    ShapeError, ValueError, TypeError
-        As `mse_forward` does.
-
-    Examples
-    --------
-    p = 3/4 for a one and p = 1/2 for a zero: -(log(3/4) + log(1/2)) / 2 = 0.490
-
-    >>> loss, cache = binary_cross_entropy_forward(np.log([3.0, 1.0]), np.array([1, 0]))
-    >>> loss.round(3)
-    np.float64(0.49)
-    """
-    target = _target_like("binary_cross_entropy_forward", prediction, target)
-    losses = np.maximum(prediction, 0)
-    losses -= prediction * target
-    losses += np.log1p(np.exp(-np.abs(prediction)))
-    divisor = float(prediction.size)
-    loss = reduce_losses("binary_cross_entropy_forward", losses, reduction, divisor)
-    return loss, BinaryCrossEntropyCache(prediction, target, divisor, reduction, prediction.dtype)
-
-
-def binary_cross_entropy_backward(cache: BinaryCrossEntropyCache, dloss: npt.ArrayLike = 1.0) -> Array:
-    """dprediction = (sigmoid(prediction) - target) * dloss / divisor
-
-    Examples
-    --------
-    >>> loss, cache = binary_cross_entropy_forward(np.log([3.0, 1.0]), np.array([1, 0]))
-    >>> binary_cross_entropy_backward(cache)
-    array([-0.125,  0.25 ])
-    """
-    x = cache.prediction
-    gradient = logistic(x)
-    gradient -= cache.target
-    return _times(gradient, upstream("binary_cross_entropy_backward", cache, dloss, x.shape, x.dtype), cache.dtype)
-
-
-# --- what they share ------------------------------------------------------------------------------------------------
-
-
-def _target_like(function: str, prediction: Array, target: Array) -> Array:
-    """`target` in the dtype of `prediction`, once it is known to be real numbers of the same shape."""
-    if not isinstance(target, np.ndarray) or target.dtype.kind not in "fiub":
-        kind = target.dtype if isinstance(target, np.ndarray) else type(target).__name__
-        raise TypeError(f"{function}: target must be a NumPy array of real numbers, got {kind}")
-    check_shape(function, "target", target, prediction.shape)
-    return target.astype(prediction.dtype, copy=False)
+    return chain(np.clip(d, -delta, delta), upstream("huber_backward", cache, dloss, d.shape, d.dtype), cache.dtype)
 
 
 def _subtract(function: str, prediction: Array, target: Array) -> Array:
     """prediction - target, in the memory order of prediction."""
-    return np.subtract(prediction, _target_like(function, prediction, target), out=np.empty_like(prediction))
-
-
-def _times(slope: Array, each: float | Array, dtype: np.dtype[Any]) -> Array:
-    """The last step of the chain rule: what arrives at each loss, times the slope of that loss."""
-    return np.multiply(slope, each, out=np.empty_like(slope)).astype(dtype, copy=False)
+    return np.subtract(prediction, target_like(function, prediction, target), out=np.empty_like(prediction))
