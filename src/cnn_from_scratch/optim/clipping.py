@@ -19,8 +19,8 @@ def clip_grad_norm(
 ) -> tuple[float, dict[str, Array]]:
     """grads * min(1, max_norm / (norm + 1e-6)), where norm is the length of all gradients as one vector
 
-    The direction stays, only the length is bounded. The squares are added in float64 whatever the dtype: neither
-    overflow nor a million small numbers spoil the norm.
+    The direction stays, only the length is bounded. The squares are added in float64 whatever the dtype: those of
+    float32 do not overflow, and a million small ones do not get lost.
 
     Parameters
     ----------
