@@ -66,8 +66,8 @@ def dropout_forward(x: Array, *, p: float, train: bool, rng: np.random.Generator
         raise TypeError(
             f"dropout_forward: rng must be a numpy.random.Generator where train is True and p > 0, got {rng!r}"
         )
-    drawn = rng.random(x.shape, dtype=np.float32)
-    keep = np.greater_equal(drawn, p, out=np.empty_like(x, dtype=bool))
+    keep = np.empty_like(x, dtype=bool)
+    keep[...] = rng.random(x.shape, dtype=np.float32) >= p  # only bytes change their order, where x has another
     return _apply(x, keep, p), DropoutCache(keep, p)
 
 
