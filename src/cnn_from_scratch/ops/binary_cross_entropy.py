@@ -74,4 +74,4 @@ def binary_cross_entropy_backward(cache: BinaryCrossEntropyCache, dloss: npt.Arr
     x = cache.prediction
     gradient = logistic(x)
     gradient -= cache.target
-    return chain(gradient, upstream("binary_cross_entropy_backward", cache, dloss, x.shape, x.dtype), cache.dtype)
+    return chain(gradient, upstream("binary_cross_entropy_backward", cache, dloss, x.shape), cache.dtype)

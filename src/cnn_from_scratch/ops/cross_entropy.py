@@ -128,7 +128,7 @@ def cross_entropy_backward(cache: CrossEntropyCache, dloss: npt.ArrayLike = 1.0)
     array([[-0.75,  0.75]])
     """
     q = cache.distribution
-    each = upstream("cross_entropy_backward", cache, dloss, _index_shape(q), q.dtype)
+    each = upstream("cross_entropy_backward", cache, dloss, _index_shape(q))
     dlogits = np.exp(cache.log_probabilities, out=np.empty_like(q))
     dlogits *= q.sum(1, keepdims=True)
     dlogits -= q

@@ -77,16 +77,14 @@ def reduce_losses(function: str, losses: Array, reduction: Reduction, divisor: f
     return losses.dtype.type(total)
 
 
-def upstream(
-    function: str, cache: LossCache, dloss: npt.ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> float | Array:
+def upstream(function: str, cache: LossCache, dloss: npt.ArrayLike, shape: tuple[int, ...]) -> float | Array:
     """What each of the losses, of `shape`, receives of `dloss`: all of it, or its share 1 / divisor of a mean."""
     if np.ndim(dloss) == 0:
         share = float(cast(float, dloss))
         return share / cache.divisor if cache.reduction == "mean" else share
     each = np.asarray(dloss)
     check_shape(function, "dloss", each, shape if cache.reduction == "none" else ())
-    return each.astype(dtype, copy=False)
+    return each
 
 
 def target_like(function: str, prediction: Array, target: Array) -> Array:

@@ -65,7 +65,7 @@ def mse_backward(cache: DifferenceCache, dloss: npt.ArrayLike = 1.0) -> Array:
     array([ 1., -3.])
     """
     d = cache.difference
-    return chain(2 * d, upstream("mse_backward", cache, dloss, d.shape, d.dtype), cache.dtype)
+    return chain(2 * d, upstream("mse_backward", cache, dloss, d.shape), cache.dtype)
 
 
 # --- absolute error -------------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def l1_backward(cache: DifferenceCache, dloss: npt.ArrayLike = 1.0) -> Array:
     array([ 0.5, -0.5])
     """
     d = cache.difference
-    return chain(np.sign(d), upstream("l1_backward", cache, dloss, d.shape, d.dtype), cache.dtype)
+    return chain(np.sign(d), upstream("l1_backward", cache, dloss, d.shape), cache.dtype)
 
 
 # --- Huber ----------------------------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ def huber_backward(cache: HuberCache, dloss: npt.ArrayLike = 1.0) -> Array:
     array([ 0.5, -0.5])
     """
     d, delta = cache.difference, cache.delta
-    return chain(np.clip(d, -delta, delta), upstream("huber_backward", cache, dloss, d.shape, d.dtype), cache.dtype)
+    return chain(np.clip(d, -delta, delta), upstream("huber_backward", cache, dloss, d.shape), cache.dtype)
 
 
 def _subtract(function: str, prediction: Array, target: Array) -> Array:
