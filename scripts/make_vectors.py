@@ -1,7 +1,7 @@
-"""Make `torch_float64.npz`: what PyTorch answers, output and every gradient, for a few dozen small cases.
+"""Make `tests/vectors/torch_float64.npz`: what PyTorch answers, output and every gradient, for a few dozen small cases.
 
     pip install 'cnn-from-scratch[peers]'
-    python tests/vectors/make_vectors.py
+    python scripts/make_vectors.py
 
 The file is part of the repository, so that the comparison with PyTorch runs without PyTorch. Each case names one of our
 operations, its keyword arguments, its arrays in the order of its parameters, and PyTorch's answers.
@@ -139,7 +139,7 @@ def main() -> None:
     case("linear", {"x": normal(3, 4), "weight": normal(2, 4), "bias": normal(2)}, F.linear)
     meta = {"seed": SEED, "torch": torch.__version__, "numpy": np.__version__, "cases": cases}
     arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-    path = Path(__file__).with_name("torch_float64.npz")
+    path = Path(__file__).parent.parent / "tests" / "vectors" / "torch_float64.npz"
     np.savez_compressed(path, **arrays)
     print(f"{path.name}: {len(cases)} cases, {path.stat().st_size} bytes, PyTorch {torch.__version__}")
 
