@@ -83,6 +83,8 @@ def lecun_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     """Filters at right angles to each other and of length 1. Saxe et al. 2013, https://arxiv.org/abs/1312.6120
 
+    Where there are more filters than numbers in one of them, the numbers at one place in all filters are so instead.
+
     Examples
     --------
     >>> w = orthogonal((3, 2, 3, 3), np.random.default_rng(0)).reshape(3, -1)
@@ -96,7 +98,9 @@ def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
 
 def dirac(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """A one at the centre of the kernel of channel f in filter f: the convolution starts as the identity.
+    """A one at the centre of one kernel of each filter, the rest zero: the convolution starts as the identity.
+
+    Filter f passes on channel f of its input; with groups, of its group. Further filters begin with the first again.
 
     Examples
     --------
@@ -105,8 +109,8 @@ def dirac(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     """
     weight = np.zeros(shape)
     centre = tuple(size // 2 for size in shape[2:])
-    for f in range(min(shape[0], shape[1])):
-        weight[(f, f, *centre)] = 1.0
+    for f in range(shape[0]):
+        weight[(f, f % shape[1], *centre)] = 1.0
     return weight
 
 
