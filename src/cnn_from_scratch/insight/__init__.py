@@ -1,1 +1,28 @@
-"""."""
+"""Pictures and explanations: what a model has learned, what it makes of an image, where it is wrong.
+
+The only room that imports Matplotlib. Every picture is a function that returns a `matplotlib.figure.Figure`, made
+without pyplot; where there is something to compute, a function beside it returns arrays or a DataFrame.
+"""
+
+from .confusion import most_confused, plot_confusion
+from .feature_picture import plot_feature_maps
+from .features import feature_maps
+from .filters import filter_grid, find_convolution, plot_filters
+from .history import plot_history
+from .mistakes import most_confident_mistakes, plot_mistakes
+from .pictures import save_figure, save_run_pictures
+
+__all__ = [
+    "feature_maps",
+    "filter_grid",
+    "find_convolution",
+    "most_confident_mistakes",
+    "most_confused",
+    "plot_confusion",
+    "plot_feature_maps",
+    "plot_filters",
+    "plot_history",
+    "plot_mistakes",
+    "save_figure",
+    "save_run_pictures",
+]
