@@ -30,6 +30,7 @@ class Container(Layer):
     """
 
     children: dict[str, Layer]
+    """Fixed once the container is made; for another head, make another container."""
 
     def __init__(self, children: Mapping[str, Layer]) -> None:
         super().__init__()
@@ -39,13 +40,14 @@ class Container(Layer):
             if "." in name:
                 raise ValueError(f"{type(self).__name__}: a child's name must hold no dot, got {name!r}")
         self.children = dict(children)
+        self._layers = [(join(name, key), layer) for name, child in children.items() for key, layer in child.layers()]
         self._refuse_repeated_layers()
         self._gather()
 
     def _refuse_repeated_layers(self) -> None:
         """A layer met twice would have two names, and lose the gradient of one of them."""
         met: dict[int, str] = {}
-        for key, layer in self.layers():
+        for key, layer in self._layers:
             if id(layer) in met:
                 raise ValueError(
                     f"{type(self).__name__}: layers {met[id(layer)]!r} and {key!r} are one and the same {layer!r}; "
@@ -123,9 +125,7 @@ class Container(Layer):
 
     def layers(self) -> Iterator[tuple[str, Layer]]:
         """Every layer inside, also inside of containers, with its key, in order."""
-        for name, child in self.children.items():
-            for key, layer in child.layers():
-                yield join(name, key), layer
+        return iter(self._layers)
 
     def astype(self, dtype: npt.DTypeLike) -> Self:
         """Convert parameters and floating buffers to float32 or float64, in this model; returns the model."""
@@ -137,10 +137,10 @@ class Container(Layer):
     @property
     def frozen(self) -> frozenset[str]:
         """Keys of params and buffers that training must leave alone: what the layers inside say."""
-        return frozenset(join(name, key) for name, layer in self.layers() for key in layer.frozen)
+        return frozenset(join(name, key) for name, layer in self._layers for key in layer.frozen)
 
     def _set_frozen(self, keys: frozenset[str]) -> None:
-        for name, layer in self.layers():
+        for name, layer in self._layers:
             own = (*layer.params, *layer.buffers)
             layer._set_frozen(frozenset(key for key in own if join(name, key) in keys))
 
