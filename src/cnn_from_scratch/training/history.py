@@ -19,9 +19,9 @@ class History:
     >>> history["loss"]
     [0.5, 0.25]
     >>> print(history)
-       epoch  loss
-    0      1  0.50
-    1      2  0.25
+     epoch  loss
+         1  0.50
+         2  0.25
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -42,4 +42,4 @@ class History:
         return len(self.rows)
 
     def __str__(self) -> str:
-        return str(self.to_frame())
+        return self.to_frame().to_string(index=False)
