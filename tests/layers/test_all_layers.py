@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from ladder import assert_gradients_match, spaced
+from ladder import assert_gradients_match, layouts, spaced
 
 import cnn_from_scratch.layers as room
 from cnn_from_scratch.errors import ShapeError
@@ -242,6 +242,23 @@ def test_results_lie_as_their_input_does(row):
 
 
 @each_layer
+def test_any_layout_gives_the_same_result(row):
+    layer = copy.deepcopy(row.layer).astype(np.float64)
+    x = example(row, 3, np.float64)
+    expected, cache = layer.forward(x, TRAIN)
+    dy = np.random.default_rng(1).standard_normal(expected.shape)
+    expected_dx, expected_grads = layer.backward(dy, cache)
+    for (label, images), (_, upstream) in zip(layouts(x), layouts(dy), strict=False):
+        y, cache = layer.forward(images, TRAIN)
+        dx, grads = layer.backward(upstream, cache)
+        np.testing.assert_allclose(y, expected, atol=1e-12, err_msg=label)
+        np.testing.assert_allclose(dx, expected_dx, atol=1e-12, err_msg=label)
+        for key, grad in grads.items():
+            np.testing.assert_allclose(grad, expected_grads[key], atol=1e-11, err_msg=label)
+        assert {array.dtype for array in (y, dx, *grads.values())} == {np.dtype(np.float64)}, label
+
+
+@each_layer
 def test_gradients_by_finite_differences(row):
     layer = copy.deepcopy(row.layer).astype(np.float64)
     rng = np.random.default_rng(2)
@@ -286,7 +303,7 @@ def test_holds_no_activation(row):
 
 @each_layer
 def test_integers_are_refused(row):
-    with pytest.raises(TypeError, match=r"expected float32 or float64"):
+    with pytest.raises(TypeError, match=r"^[a-z]\w+_forward: x has dtype uint8; expected float32 or float64"):
         row.layer.forward(np.ones((3, *row.input_shape), np.uint8), TRAIN)
 
 

@@ -31,11 +31,12 @@ class Layer:
     - ``backward(dy, cache, *, need_dx=True) -> (dx, grads)``: `grads` has the keys of `params`;
     - ``output_shape(input_shape)``: shapes of one example, without the batch axis; raises ShapeError where they
       do not fit (optional: where it is missing, the shape stays as it is);
+    - ``multiply_adds(input_shape)``: what `summary` counts (optional);
     - ``reset_parameters(rng)``: draw the parameters anew, in place (optional);
     - ``commit(cache)``: write what a training step wants remembered into `buffers` (optional; batch norm).
 
     Every argument of the constructor is kept as an attribute of the same name, so that the layer can be
-    printed, saved and made again.
+    printed, saved and made again. ``examples/own_layer.py`` adds the check of its gradients and trains it.
 
     Examples
     --------

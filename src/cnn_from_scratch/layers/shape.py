@@ -1,4 +1,4 @@
-"""Layers that only move numbers: flatten, nothing at all."""
+"""Layers that do not compute: flatten moves numbers, identity not even that."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from ..errors import ShapeError
 from ..ops import is_hwnc, to_hwnc
 from ..ops.dtypes import float_op
 from ..typing import Array
-from .base import Grads, Layer, Shape
+from .base import Shape
 from .context import Context
+from .plain import PlainLayer
 
 
 class FlattenCache(NamedTuple):
@@ -22,7 +23,20 @@ class FlattenCache(NamedTuple):
     hwnc: bool  # whether it lay as (H, W, N, C)
 
 
-class Flatten(Layer):
+@float_op("x")
+def flatten_forward(x: Array, shape: Shape) -> tuple[Array, FlattenCache]:
+    """The numbers of x in logical order, N C H W, whatever order they lie in: C-contiguous, of this shape."""
+    return np.ascontiguousarray(x.reshape(shape)), FlattenCache(x.shape, is_hwnc(x))
+
+
+@float_op("dy")
+def flatten_backward(dy: Array, cache: FlattenCache) -> Array:
+    """dy in the shape, and in the memory order, of x."""
+    dx = dy.reshape(cache.shape)
+    return to_hwnc(dx) if cache.hwnc else dx
+
+
+class Flatten(PlainLayer):
     """y[n, c*H*W + h*W + w] = x[n, c, h, w]: the axes from `start_dim` to `end_dim` become one
 
     Parameters
@@ -36,6 +50,8 @@ class Flatten(Layer):
     (400,)
     """
 
+    op = (flatten_forward, flatten_backward)
+
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
         if start_dim == 0:
@@ -43,16 +59,8 @@ class Flatten(Layer):
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, FlattenCache]:
-        """Numbers in logical order, C H W, whatever order they lie in; C-contiguous."""
-        y = _native(x).reshape(self._flat(x.shape))
-        return np.ascontiguousarray(y), FlattenCache(x.shape, is_hwnc(x))
-
-    def backward(self, dy: Array, cache: FlattenCache, *, need_dx: bool = True) -> tuple[Array | None, Grads]:
-        """dy in the shape, and in the memory order, of the input."""
-        if not need_dx:
-            return None, {}
-        dx = dy.reshape(cache.shape)
-        return (to_hwnc(dx) if cache.hwnc else dx), {}
+        """See `flatten_forward`."""
+        return flatten_forward(x, self._flat(x.shape))
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """(C, H, W) -> (C*H*W,)"""
@@ -69,7 +77,19 @@ class Flatten(Layer):
         return (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :])
 
 
-class Identity(Layer):
+@float_op("x")
+def identity_forward(x: Array) -> tuple[Array, None]:
+    """y = x"""
+    return x, None
+
+
+@float_op("dy")
+def identity_backward(dy: Array, cache: None) -> Array:
+    """dx = dy"""
+    return dy
+
+
+class Identity(PlainLayer):
     """y = x
 
     Examples
@@ -78,16 +98,4 @@ class Identity(Layer):
     array([1., 1.], dtype=float32)
     """
 
-    def forward(self, x: Array, ctx: Context) -> tuple[Array, None]:
-        """The input itself."""
-        return _native(x), None
-
-    def backward(self, dy: Array, cache: None, *, need_dx: bool = True) -> tuple[Array | None, Grads]:
-        """The gradient itself."""
-        return (dy if need_dx else None), {}
-
-
-@float_op("x")
-def _native(x: Array) -> Array:
-    """`x` as the numbers that layers compute with; others are refused by name."""
-    return x
+    op = (identity_forward, identity_backward)
