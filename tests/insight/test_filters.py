@@ -66,7 +66,7 @@ def test_pictures_of_every_size_are_tidy(shape):
 
 def test_many_filters_are_cut_and_the_caption_says_so():
     figure = plot_filters(Sequential(Conv2d(30, 40, 3, rng=0)))
-    said = "Rows: the first 16 of 40 filters of 3x3. Columns: the first 16 of 30 channels that each filter looks at."
+    said = "Rows: the first 16 of 40 filters of 3×3. Columns: the first 16 of 30 channels that each filter looks at."
     assert figure.get_supxlabel().replace("\n", " ") == said
 
 

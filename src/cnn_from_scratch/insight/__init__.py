@@ -5,6 +5,14 @@ without pyplot; where there is something to compute, a function beside it return
 """
 
 from .confusion import most_confused, plot_confusion
+from .diagrams import (
+    draw_gradient_flow,
+    draw_im2col,
+    draw_overlaps,
+    draw_product,
+    draw_shapes,
+    draw_sliding_window,
+)
 from .feature_picture import plot_feature_maps
 from .features import feature_maps
 from .filters import filter_grid, find_convolution, plot_filters
@@ -13,6 +21,12 @@ from .mistakes import most_confident_mistakes, plot_mistakes
 from .pictures import save_figure, save_run_pictures
 
 __all__ = [
+    "draw_gradient_flow",
+    "draw_im2col",
+    "draw_overlaps",
+    "draw_product",
+    "draw_shapes",
+    "draw_sliding_window",
     "feature_maps",
     "filter_grid",
     "find_convolution",

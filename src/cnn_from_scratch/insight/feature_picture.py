@@ -71,7 +71,7 @@ def plot_feature_maps(
     _draw_image(axes[0], _stretched(x[0]) if image is None else image)
     for ax, key in zip(axes[1:], rows, strict=False):
         _draw_maps(ax, maps[key])
-        _label(ax, f"{key} {type(layers[key]).__name__}", _times(maps[key].shape))
+        _label(ax, f"{key} {type(layers[key]).__name__}", style.times(*maps[key].shape))
     if logits is not None:
         _draw_probabilities(axes[-1], logits, classes)
     return figure
@@ -109,7 +109,7 @@ def _stretched(image: Array) -> Array:
 def _draw_image(ax: Axes, image: Array) -> None:
     style.draw_image(ax, image)
     ax.set_anchor("W")
-    _label(ax, "input", _times(image.shape))
+    _label(ax, "input", style.times(*image.shape))
 
 
 def _draw_maps(ax: Axes, y: Array) -> None:
@@ -157,10 +157,6 @@ def _draw_probabilities(ax: Axes, logits: Array, classes: Sequence[str] | None) 
 
 def _two_lines(name: str) -> str:
     return textwrap.fill(style.short(name, 20), 10, max_lines=2, placeholder="…")
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))
 
 
 def _label(ax: Axes, name: str, shape: str) -> None:

@@ -126,11 +126,11 @@ def _scale(weight: Array) -> float:
 def _caption(weight: Array, colour: bool) -> str:
     F, C, KH, KW = weight.shape
     if colour:
-        return f"{_some(F, MOST_FILTERS, 'filter')} of {KH}x{KW} on red, green and blue. Grey is a weight of zero."
+        return f"{_some(F, MOST_FILTERS, 'filter')} of {KH}×{KW} on red, green and blue. Grey is a weight of zero."
     if C == 1:
-        return f"{_some(F, MOST_FILTERS, 'filter')} of {KH}x{KW}."
+        return f"{_some(F, MOST_FILTERS, 'filter')} of {KH}×{KW}."
     rows, columns = _some(F, MOST_SLICES, "filter"), _some(C, MOST_SLICES, "channel")
-    return f"Rows: {rows} of {KH}x{KW}. Columns: {columns} that each filter looks at."
+    return f"Rows: {rows} of {KH}×{KW}. Columns: {columns} that each filter looks at."
 
 
 def _some(count: int, most: int, name: str) -> str:

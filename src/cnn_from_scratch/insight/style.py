@@ -83,15 +83,16 @@ def stack(
     >>> [round(float(ax.get_position().height * figure.get_figheight()), 9) for ax in axes]
     [1.0, 2.0]
     """
-    lines = _wrap(caption, (left + width) * 15)
+    heading, lines = _wrap(title, (left + width) * 10), _wrap(caption, (left + width) * 15)
+    above = 0.23 + 0.19 * (heading.count("\n") + 1)
     below = foot + (0.15 * (lines.count("\n") + 1) + MARGIN if lines else 0)
-    across, down = left + width + MARGIN, 0.42 + sum(heights) + gap * (len(heights) - 1) + below
+    across, down = left + width + MARGIN, above + sum(heights) + gap * (len(heights) - 1) + below
     figure = Figure(figsize=(across, down), dpi=DPI, facecolor="white")
     words = {"x": MARGIN / across, "ha": "left"}
     top = 1 - MARGIN / down
-    figure.suptitle(title, **words, y=top, va="top", fontsize=11.5, fontweight="bold", color=INK, parse_math=False)
+    figure.suptitle(heading, **words, y=top, va="top", fontsize=11.5, fontweight="bold", color=INK, parse_math=False)
     figure.supxlabel(lines, **words, y=0.08 / down, va="bottom", fontsize=8.5, color=SOFT, parse_math=False)
-    axes, bottom = [], down - 0.42 + gap
+    axes, bottom = [], down - above + gap
     for height in heights:
         bottom -= gap + height
         axes.append(figure.add_axes((left / across, bottom / down, width / across, height / down)))
@@ -150,6 +151,17 @@ def percent(share: float, digits: int = 0) -> str:
     ('50 %', '98.8 %')
     """
     return f"{100 * share:.{digits}f} %"
+
+
+def times(*sizes: int) -> str:
+    """Sizes as they are read.
+
+    Examples
+    --------
+    >>> times(3, 28, 28)
+    '3 × 28 × 28'
+    """
+    return " × ".join(map(str, sizes))
 
 
 def _wrap(text: str, letters: float) -> str:

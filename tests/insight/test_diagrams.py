@@ -1,0 +1,169 @@
+"""The numbers in the diagrams are those that the operations give."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from pictures import assert_tidy, images, network
+
+from cnn_from_scratch.errors import LimitError, ShapeError
+from cnn_from_scratch.insight import (
+    draw_gradient_flow,
+    draw_im2col,
+    draw_overlaps,
+    draw_product,
+    draw_shapes,
+    draw_sliding_window,
+)
+from cnn_from_scratch.insight.diagrams import passages, stages
+from cnn_from_scratch.layers import Conv2d, Flatten, Linear, ReLU, Sequential
+from cnn_from_scratch.models import mnist_cnn
+from cnn_from_scratch.ops import conv_forward, im2col
+
+X = np.array([[1, 2, 0, 3], [4, 5, 1, 0], [2, 7, 6, 1], [0, 3, 8, 9]], float)
+SOBEL = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]], float)
+
+
+def numbers_in(figure):
+    """All numbers of the grids, by the cell that they stand in."""
+    found = {}
+    for text in figure.axes[0].texts:
+        words = text.get_text().replace("−", "-")
+        if words.lstrip("-").replace(".", "").isdigit():
+            x, y = text.get_position()
+            found[round(x - 0.5, 3), round(y - 0.52, 3)] = float(words)
+    return found
+
+
+def grid_at(figure, left, top, shape):
+    numbers = numbers_in(figure)
+    return np.array(
+        [[numbers[round(left + c, 3), round(top + r, 3)] for c in range(shape[1])] for r in range(shape[0])]
+    )
+
+
+def test_the_sliding_window():
+    figure = draw_sliding_window(X, SOBEL, padding=1, stride=2)  # 6x6 with zeros around it, an output of 2x2
+    y = conv_forward(X[None, None], SOBEL[None, None], padding=1, stride=2)[0][0, 0]
+    last = 2 * 7.4 + 1  # top of the third row
+    np.testing.assert_array_equal(grid_at(figure, 0, 1, (6, 6)), np.pad(X, 1))
+    np.testing.assert_array_equal(grid_at(figure, 7.5, last + 1.5, (3, 3)), np.pad(X, 1)[2:5, 2:5])
+    np.testing.assert_array_equal(grid_at(figure, 11.5, last + 1.5, (3, 3)), SOBEL)
+    np.testing.assert_array_equal(grid_at(figure, 15.5, last + 1.5, (3, 3)), np.pad(X, 1)[2:5, 2:5] * SOBEL)
+    np.testing.assert_array_equal(grid_at(figure, 20.8, last + 2, (2, 2)), y)
+    said = [text.get_text() for text in figure.axes[0].texts if text.get_text().startswith("sum")]
+    assert said == [f"sum {v:.0f}".replace("-", "−") for v in (y[0, 0], y[0, 1], y[1, 1])]
+    # what is not yet reached is not yet shown
+    assert (round(20.8 + 1, 3), 1 + 2.0) not in numbers_in(figure)
+    assert_tidy(figure)
+
+
+def test_columns():
+    figure = draw_im2col(X, 3)
+    cols = im2col(X[None, None], 3)[0]
+    left = 4 + 2 + 2 * 4 + 2.2
+    np.testing.assert_array_equal(grid_at(figure, left, (9 + 1.4 + 1) / 2 - 4.5, (9, 4)), cols)
+    np.testing.assert_array_equal(grid_at(figure, 0, (9 + 1.4 + 1) / 2 - 2, (4, 4)), X)
+    assert_tidy(figure)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_size": 2},
+        {"kernel_size": (1, 3), "padding": (0, 1)},
+        {"kernel_size": 2, "stride": 2},
+        {"kernel_size": 2, "dilation": 2},
+    ],
+)
+def test_columns_however_the_window_slides(options):
+    assert_tidy(draw_im2col(X, **options))
+
+
+def test_the_product():
+    weight = np.stack([SOBEL, SOBEL.T])
+    figure = draw_product(X, weight)
+    middle = 1 + 9 / 2
+    y = conv_forward(X[None, None], weight[:, None])[0][0]
+    np.testing.assert_array_equal(grid_at(figure, 0, middle - 1, (2, 9)), weight.reshape(2, 9))
+    np.testing.assert_array_equal(grid_at(figure, 10.5, middle - 4.5, (9, 4)), im2col(X[None, None], 3)[0])
+    np.testing.assert_array_equal(grid_at(figure, 16, middle - 1, (2, 4)), y.reshape(2, 4))
+    for f, top in enumerate((middle - 2.5, middle + 0.5)):
+        np.testing.assert_array_equal(grid_at(figure, 22.8, top, (2, 2)), y[f])
+    assert_tidy(figure)
+
+
+def test_overlaps_by_hand():
+    # 2x2 windows on 3x3, stride 1: corners are seen once, edges twice, the middle by all four
+    figure = draw_overlaps((3, 3), 2, (1, 2))
+    np.testing.assert_array_equal(grid_at(figure, 0, 1, (3, 3)), [[1, 2, 1], [2, 4, 2], [1, 2, 1]])
+    np.testing.assert_array_equal(grid_at(figure, 4, 1, (3, 3)), [[1, 1, 0], [1, 1, 0], [0, 0, 0]])
+    assert_tidy(figure)
+
+
+def test_passages_are_those_of_a_run():
+    steps = passages(network(), images(2), np.array([0, 1]))
+    assert [step.name for step in steps][:2] == ["0 Conv2d", "1 ReLU"]
+    assert steps[0].output == (2, 6, 8, 8)
+    assert steps[0].dx == (2, 1, 8, 8)
+    assert steps[0].grads == {"weight": (6, 1, 3, 3), "bias": (6,)}
+    assert all(a.output == b.dx for a, b in itertools.pairwise(steps))
+
+
+def test_gradient_flow():
+    figure = draw_gradient_flow(network(), images(2), np.array([0, 1]))
+    said = [text.get_text() for text in figure.axes[0].texts]
+    assert "dweight 6 × 1 × 3 × 3,  dbias 6" in said
+    assert said.count("2 × 6 × 8 × 8") == 4  # after the convolution and after ReLU, forward and backward
+    assert_tidy(figure)
+
+
+def test_stages_join_what_keeps_the_shape():
+    found = stages(mnist_cnn(), (1, 28, 28))
+    assert [stage.shape for stage in found[1:4]] == [(32, 28, 28), (32, 14, 14), (64, 14, 14)]
+    assert found[1].layers == ["conv1 Conv2d", "relu1 ReLU"]
+    assert sum(stage.parameters for stage in found) == 421_642
+
+
+def test_shapes():
+    figure = draw_shapes(mnist_cnn(), (1, 28, 28))
+    said = [text.get_text() for text in figure.axes[0].texts]
+    assert "64 × 7 × 7" in said
+    assert "fc1 Linear\nrelu3 ReLU\n401,536 parameters" in said
+    assert figure.get_suptitle() == "Shapes from 1 × 28 × 28 to 10"
+    assert_tidy(figure)
+    assert_tidy(draw_shapes(Sequential(Linear(3, 200, rng=0), ReLU()), (3,)))
+    assert_tidy(draw_shapes(Sequential(Conv2d(3, 512, 1, rng=0), Flatten()), (3, 4, 9)))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: draw_im2col(np.ones((9, 9)), 2),
+            LimitError,
+            "draw_im2col: 64 windows are too many to draw; at most 16",
+        ),
+        (
+            lambda: draw_im2col(np.ones((1, 4, 4)), 2),
+            ShapeError,
+            "draw_im2col: x must have 2 axes (H, W), got shape (1, 4, 4)",
+        ),
+        (
+            lambda: draw_sliding_window(X, SOBEL[None]),
+            ShapeError,
+            "draw_sliding_window: weight must have 2 axes (KH, KW), got shape (1, 3, 3)",
+        ),
+        (
+            lambda: draw_product(X, SOBEL),
+            ShapeError,
+            "draw_product: weight must have 3 axes (F, KH, KW), got shape (3, 3)",
+        ),
+    ],
+)
+def test_bad_input_is_named(call, error, message):
+    with pytest.raises(error) as caught:
+        call()
+    assert str(caught.value) == message
