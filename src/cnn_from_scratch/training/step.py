@@ -41,6 +41,8 @@ def compute_gradients(
     weights and a short last batch count as they would without shards.
     """
 
+    trainable = model.trainable
+
     def run(member: Member) -> _Shard:
         part = shard_slices(len(x), member.size)[member.rank]
         rng = None if place is None else place._replace(shard=member.rank)
@@ -52,7 +54,7 @@ def compute_gradients(
         if divisor == 0:
             raise ValueError(f"loss {loss.name}: the mean over no example is undefined; every target is ignored")
         _, grads = model.backward(loss.backward(cache, 1 / divisor), caches, need_dx=False)
-        kept = {key: grad for key, grad in grads.items() if key in model.trainable}
+        kept = {key: grad for key, grad in grads.items() if key in trainable}
         return _Shard(float(total), divisor, kept, count_correct(output, y[part]), caches)
 
     shards = group.run(run)
