@@ -73,7 +73,7 @@ def test_linear_counts_every_row():
     assert Linear(5, 3).multiply_adds((7, 5)) == 7 * 5 * 3
 
 
-def test_prints_as_a_table():
+def test_prints_as_a_table(capsys):
     model = Sequential({"conv": Conv2d(1, 32, 3, padding=1, bias=False, algorithm="im2row"), "flatten": Flatten()})
     text = """\
 key      layer                                                 output        parameters  multiply-adds     memory
@@ -84,7 +84,8 @@ flatten  Flatten()                                             (25088,)         
 total                                                                               288        225,792  196.0 KiB
 for one example (1, 28, 28) in float32; 288 parameters take 1.1 KiB"""
     assert str(model.summary((1, 28, 28))) == text
-    assert repr(model.summary((1, 28, 28))) == text
+    assert capsys.readouterr().out == text + "\n"
+    assert repr(model.summary((1, 28, 28))) == "Summary(2 layers, 288 parameters, 225,792 multiply-adds)"
 
 
 def test_says_what_is_frozen_and_in_which_dtype():

@@ -210,7 +210,7 @@ class Layer:
         return predict(self, x, batch_size=batch_size)
 
     def summary(self, input_shape: Shape) -> Summary:
-        """A table of the layers: output shape, parameters, multiply-adds, memory. Print it, or ask it `to_frame()`.
+        """Print a table of the layers: output shape, parameters, multiply-adds, memory. Ask it `to_frame()` for pandas.
 
         Parameters
         ----------
@@ -219,7 +219,9 @@ class Layer:
         """
         from .summary import summarize
 
-        return summarize(self, input_shape)
+        table = summarize(self, input_shape)
+        print(table)  # noqa: T201
+        return table
 
 
 def require_rank(layer: Layer, input_shape: Shape, axes: str) -> None:

@@ -79,7 +79,7 @@ class Summary(NamedTuple):
         return "\n".join([*lines, f"for one example {self.input_shape} in {self.dtype}; {held} take {size}"])
 
     def __repr__(self) -> str:
-        return str(self)
+        return f"Summary({len(self.rows)} layers, {self.parameters:,} parameters, {self.multiply_adds:,} multiply-adds)"
 
 
 def summarize(model: Layer, input_shape: Shape) -> Summary:
@@ -100,7 +100,7 @@ def summarize(model: Layer, input_shape: Shape) -> Summary:
     --------
     >>> from cnn_from_scratch.layers import Conv2d, Flatten, Linear, ReLU, Sequential
     >>> model = Sequential(Conv2d(1, 4, 3), ReLU(), Flatten(), Linear(144, 10))
-    >>> summarize(model, (1, 8, 8))
+    >>> print(summarize(model, (1, 8, 8)))
     key    layer            output     parameters  multiply-adds   memory
     ---------------------------------------------------------------------
     0      Conv2d(1, 4, 3)  (4, 6, 6)          40          1,296    576 B
