@@ -352,6 +352,19 @@ def test_bad_geometry_is_named(pool, kernel, options, message):
     assert str(caught.value) == f"{pool}_pool_forward: {message}"
 
 
+def test_a_window_larger_than_the_image_is_let_in_by_ceil_mode():
+    # a window of 3 on 2 pixels hangs over by 1, less than the stride: max(3, 6) = 6, (3 + 6) / 2 = 4.5
+    x = np.array([3.0, 6.0]).reshape(1, 1, 1, 2)
+    for pool, expected, shares in (("max", 6.0, [0, 10]), ("avg", 4.5, [5, 5])):
+        forward, backward = POOLS[pool]
+        y, cache = forward(x, (1, 3), stride=2, ceil_mode=True)
+        assert y.shape == (1, 1, 1, 1)
+        assert y.item() == expected
+        np.testing.assert_array_equal(backward(np.full_like(y, 10.0), cache).ravel(), shares)
+        with pytest.raises(ShapeError, match="the kernel does not fit: width 2"):
+            forward(x, (1, 4), stride=2, ceil_mode=True)
+
+
 @pytest.mark.parametrize("pool", POOLS)
 def test_bad_arrays_are_named(pool):
     forward, backward = POOLS[pool]

@@ -44,6 +44,7 @@ from cnn_from_scratch.ops.utils import (
         (7, 3, {"dilation": 3}, 1),  # reaches over 3*2 + 1 = 7
         (6, 3, {"stride": 2}, 2),  # windows at 0 and 2; a third would end beyond the image
         (6, 3, {"stride": 2, "ceil_mode": True}, 3),  # ... and is let in, cut short
+        (2, 3, {"stride": 2, "ceil_mode": True}, 1),  # even the first one
         (5, 1, {"stride": 3, "padding": 0, "ceil_mode": True}, 2),  # a window at 6 would begin beyond the image
         (1, 1, {}, 1),
     ],
@@ -64,7 +65,7 @@ def test_output_size_counts_the_windows(size, kernel, stride, padding, dilation,
     else:
         fits = [s for s in starts if s + reach <= size + padding]
     options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
-    if reach > size + 2 * padding:
+    if not fits:
         with pytest.raises(ShapeError, match="conv_output_size: the kernel does not fit"):
             conv_output_size(size, kernel, **options)
     else:

@@ -74,7 +74,7 @@ def conv_output_size(
     Raises
     ------
     ShapeError
-        If a number is out of range, or the kernel is longer than the padded image.
+        If a number is out of range, or the kernel is longer than the padded image (by a stride, with ceil_mode).
 
     Examples
     --------
@@ -126,12 +126,12 @@ def conv_geometry(
     for axis, name in enumerate(("height", "width")):
         reach = spread[axis] * (kernel[axis] - 1) + 1
         size, (before, after) = input_size[axis], sides[axis]
-        if reach > size + before + after:
+        room = size + before + after - reach
+        if room < (1 - steps[axis] if ceil_mode else 0):  # with ceil_mode the first window, too, may hang over
             raise ShapeError(
                 f"{function}: the kernel does not fit: {name} {size} padded by {before} and {after} is "
                 f"{size + before + after}, but kernel {kernel[axis]} with dilation {spread[axis]} reaches over {reach}"
             )
-        room = size + before + after - reach
         count = (-(-room // steps[axis]) if ceil_mode else room // steps[axis]) + 1
         if ceil_mode and (count - 1) * steps[axis] >= size + before:
             count -= 1
