@@ -150,7 +150,7 @@ TABLE = [
     Row(ZeroPad2d((1, 0, 2, 3)), IMAGE, (4, 11, 6), "ZeroPad2d((1, 0, 2, 3))"),
     Row(ReflectionPad2d(2), IMAGE, (4, 10, 9), "ReflectionPad2d(2)"),
     Row(ReplicationPad2d(((1, 0), (2, 3))), IMAGE, (4, 7, 10), "ReplicationPad2d(((1, 0), (2, 3)))"),
-    Row(Upsample((2, 3)), IMAGE, (4, 12, 15), "Upsample((2, 3))"),
+    Row(Upsample(scale_factor=(2, 3)), IMAGE, (4, 12, 15), "Upsample(scale_factor=(2, 3))"),
 ]
 each_layer = pytest.mark.parametrize("row", TABLE, ids=[row.text for row in TABLE])
 IMAGES = [row for row in TABLE if len(row.input_shape) == 3]
@@ -373,7 +373,7 @@ def test_initialize_starts_anew_in_place(row):
             (3, 3, 3),
             "ReflectionPad2d: padding=(1, 2, 3, 0) needs images of at least 4 x 3, got (3, 3, 3)",
         ),
-        (Upsample(2), (6,), "Upsample: an example must have 3 axes (C, H, W), got (6,)"),
+        (Upsample(scale_factor=2), (6,), "Upsample: an example must have 3 axes (C, H, W), got (6,)"),
     ],
 )
 def test_shapes_that_do_not_fit(layer, input_shape, message):
@@ -472,8 +472,16 @@ def test_shapes_that_do_not_fit(layer, input_shape, message):
             ShapeError,
             "ZeroPad2d: padding must be an int >= 0, a pair (PH, PW) or ((top, bottom), (left, right)), got (1, 2, 3)",
         ),
-        (lambda: Upsample(0), ShapeError, "Upsample: scale_factor must be an int >= 1 or a pair of them, got 0"),
-        (lambda: Upsample(2, "bilinear"), ValueError, "Upsample: mode must be 'nearest', got 'bilinear'"),
+        (
+            lambda: Upsample(scale_factor=0),
+            ShapeError,
+            "Upsample: scale_factor must be an int >= 1 or a pair of them, got 0",
+        ),
+        (
+            lambda: Upsample(scale_factor=2, mode="bilinear"),
+            ValueError,
+            "Upsample: mode must be 'nearest', got 'bilinear'",
+        ),
     ],
 )
 def test_bad_arguments_are_named(make, error, message):

@@ -184,7 +184,9 @@ class Layer:
         parameters = list(inspect.signature(type(self).__init__).parameters.values())[1:]
         config = self.config()
         shown = [
-            repr(config[p.name]) if p.default is p.empty else f"{p.name}={config[p.name]!r}"
+            repr(config[p.name])
+            if p.default is p.empty and p.kind is not p.KEYWORD_ONLY
+            else f"{p.name}={config[p.name]!r}"
             for p in parameters
             if p.name in config and (p.default is p.empty or config[p.name] != p.default)
         ]

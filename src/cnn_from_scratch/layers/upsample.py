@@ -17,18 +17,18 @@ class Upsample(PlainLayer):
     Parameters
     ----------
     scale_factor : int or (SH, SW)
-        How many rows and columns one becomes.
+        How many rows and columns one becomes. By name only: a number without a name is the new size for PyTorch.
     mode : "nearest"
 
     Examples
     --------
-    >>> Upsample(2).output_shape((16, 7, 5))
+    >>> Upsample(scale_factor=2).output_shape((16, 7, 5))
     (16, 14, 10)
     """
 
     op = (upsample_forward, upsample_backward)
 
-    def __init__(self, scale_factor: Pair, mode: UpsampleMode = "nearest") -> None:
+    def __init__(self, *, scale_factor: Pair, mode: UpsampleMode = "nearest") -> None:
         super().__init__()
         pair("Upsample", "scale_factor", scale_factor, minimum=1)
         check_mode("Upsample", mode)
