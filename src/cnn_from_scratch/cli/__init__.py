@@ -1,1 +1,12 @@
-"""."""
+"""One command, `cnn`: train, evaluate, predict, summary, data."""
+
+from __future__ import annotations
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line; what it needs is imported only then."""
+    from .app import app
+
+    app(prog_name="cnn")

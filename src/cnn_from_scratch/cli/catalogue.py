@@ -1,0 +1,44 @@
+"""Data sets by the names that the command line uses; anything else is a folder of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ..data import Dataset, load_cifar10, load_digits, load_fashion_mnist, load_image_folder, load_mnist
+
+LOADERS: dict[str, Callable[[Path | None], Dataset]] = {
+    "digits": lambda data_dir: load_digits(),
+    "mnist": load_mnist,
+    "fashion-mnist": load_fashion_mnist,
+    "cifar10": load_cifar10,
+}
+
+
+def load_dataset(name: str, *, data_dir: Path | None = None, size: tuple[int, int] | None = None) -> Dataset:
+    """A data set by name, or the pictures of a folder.
+
+    Parameters
+    ----------
+    name : str
+        One of `LOADERS`, or a folder with a folder of pictures for each class.
+    data_dir : path, optional
+        Where the files of a named data set lie, or are put.
+    size : (H, W), optional
+        To what the pictures of a folder are scaled.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if name in LOADERS:
+        return LOADERS[name](data_dir)
+    if not Path(name).is_dir():
+        raise ValueError(f"{name!r} is neither a data set ({', '.join(LOADERS)}) nor a folder of pictures")
+    return load_image_folder(name, size=size)
+
+
+def recipe_name(name: str) -> str:
+    """Which recipe belongs to it."""
+    return name if name in LOADERS else "folder"

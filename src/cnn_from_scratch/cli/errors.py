@@ -1,0 +1,64 @@
+"""What goes wrong is said in one sentence, without a traceback; `--debug` shows the traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from ..errors import CnnError
+
+FAILURE, INTERRUPTED = 1, 130
+USERS = (CnnError, ValueError, TypeError, OSError, FloatingPointError, MemoryError)
+"""Errors that are the user's to know about. Anything else is ours, and comes with its traceback."""
+
+
+class PlainErrors(TyperGroup):
+    """The group of commands: `--debug` may stand anywhere, and errors become sentences."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
+        """Bring `--debug` to the front, where it is an option of `cnn` itself."""
+        given = list(sys.argv[1:] if args is None else args)
+        own = given[: given.index("--")] if "--" in given else given
+        if "--debug" in own:
+            given.remove("--debug")
+            given.insert(0, "--debug")
+        return super().main(given, *rest, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; leave with 1 after an error, with 130 after Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except USERS as error:
+            if ctx.params.get("debug"):
+                raise
+            say(sentence(error))
+            raise typer.Exit(FAILURE) from error
+        except KeyboardInterrupt as error:
+            if ctx.params.get("debug"):
+                raise
+            say("interrupted")
+            raise typer.Exit(INTERRUPTED) from error
+
+
+def say(message: str) -> None:
+    """On the error stream, after the name of the program."""
+    typer.echo(f"cnn: {message}", err=True)
+
+
+def sentence(error: BaseException) -> str:
+    """What an error says; the system's errors without their number, but with the file.
+
+    Examples
+    --------
+    >>> sentence(FileNotFoundError(2, "No such file or directory", "a.png"))
+    'a.png: No such file or directory'
+    >>> sentence(ValueError("x must be 1"))
+    'x must be 1'
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__

@@ -1,0 +1,33 @@
+"""`cnn evaluate`: a trained model on the test images of its data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="The folder of a run, or its model.safetensors.", show_default=False)],
+    data_dir: Annotated[Path | None, typer.Option(help="Where the data set lies, or is downloaded to.")] = None,
+) -> None:
+    """Try a trained model on the test images: loss, accuracy, confusion, and every class.
+
+    [bold]Example[/bold]
+
+    cnn evaluate runs/digits-1
+    """
+    from ..errors import FormatError
+    from ..training import evaluate as evaluate_model
+    from .catalogue import load_dataset
+    from .output import print_evaluation
+    from .run_folder import load_run
+    from .source import PixelSource
+
+    found = load_run(run)
+    dataset = load_dataset(found.dataset, data_dir=data_dir, size=found.input_shape[1:])
+    if dataset.classes != found.classes:
+        raise FormatError(f"{found.path}: was trained on other classes than {found.dataset} has now")
+    source = PixelSource(dataset.test, dataset.maximum, found.normalization)
+    print_evaluation(evaluate_model(found.model, source), found.classes)

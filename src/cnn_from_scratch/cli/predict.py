@@ -1,0 +1,45 @@
+"""`cnn predict`: what a trained model takes pictures for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="The folder of a run, or its model.safetensors.", show_default=False)],
+    images: Annotated[list[Path], typer.Argument(help="Picture files of any size or colour.", show_default=False)],
+    top: Annotated[int, typer.Option(min=1, help="How many classes to name.")] = 3,
+    show: Annotated[bool, typer.Option("--show", help="Draw what the network sees.")] = False,
+) -> None:
+    """Say what is in pictures, and how sure the model is.
+
+    Digits may be dark or light, of any size, anywhere in the picture: they are made to look as those of the training.
+
+    [bold]Examples[/bold]
+
+    cnn predict runs/mnist-1 photo.jpg
+
+    cnn predict runs/mnist-1 scans/*.png --top 1 --show
+    """
+    from .errors import FAILURE, USERS, say, sentence
+    from .output import print_image, print_prediction
+    from .run_folder import load_run
+
+    found = load_run(run)
+    failed = False
+    for path in images:
+        try:
+            image = found.prepare(path)
+        except USERS as error:  # the other pictures can still be read
+            text = sentence(error)
+            say(text if str(path) in text else f"{path}: {text}")
+            failed = True
+            continue
+        if show:
+            print_image(image)
+        print_prediction(str(path), found.predict(image[None])[0], found.classes, top)
+    if failed:
+        raise typer.Exit(FAILURE)

@@ -1,0 +1,49 @@
+"""How each data set is trained unless told otherwise: the one table of numbers to turn."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..data import Augment, Compose, RandomAffine, RandomCrop, RandomFlip, RandomShift
+
+
+class Recipe(NamedTuple):
+    """All that decides a training besides the data and the seed."""
+
+    model: str
+    epochs: int
+    batch_size: int = 128
+    optimizer: str = "adam"
+    lr: float = 3e-3
+    schedule: str = "one-cycle"
+    augment: str = "none"
+    dropout: float | None = None  # None: what the model has by itself
+    label_smoothing: float = 0.0
+    weight_decay: float = 0.0
+    validation: float = 0.05  # share of the training images; 0 for none
+    best_weights: bool = False
+    early_stopping: int = 0  # epochs of patience; 0 for none
+    preparation: str = "picture"  # how `cnn predict` makes a picture look like the training images
+
+
+RECIPES: dict[str, Recipe] = {
+    "digits": Recipe(
+        model="digits_cnn", epochs=20, batch_size=64, lr=5e-3, augment="affine-8", preparation="uci-digit"
+    ),
+    "mnist": Recipe(model="mnist_cnn", epochs=5, augment="affine-28", dropout=0.3, preparation="mnist-digit"),
+    "fashion-mnist": Recipe(model="mnist_cnn", epochs=10, augment="flip-crop-2", dropout=0.3, preparation="garment"),
+    "cifar10": Recipe(model="vgg_small", epochs=10, augment="flip-crop-4", label_smoothing=0.05),
+    "folder": Recipe(model="vgg_small", epochs=20, batch_size=32, augment="flip-crop-4"),
+}
+"""For each data set by name; "folder" for a folder of pictures."""
+
+AUGMENTATIONS: dict[str, Augment | None] = {
+    "none": None,
+    "affine-8": RandomAffine(degrees=8, scale=(0.9, 1.1), shift=0.6, shear=5),
+    "affine-28": RandomAffine(degrees=10, scale=(0.9, 1.1), shift=2, shear=5),
+    "shift": RandomShift(2),
+    "flip": RandomFlip(),
+    "flip-crop-2": Compose(RandomFlip(), RandomCrop(2)),
+    "flip-crop-4": Compose(RandomFlip(), RandomCrop(4)),
+}
+"""Changes of the training images, in [0, 1] before they are normalized."""

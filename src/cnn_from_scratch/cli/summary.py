@@ -1,0 +1,72 @@
+"""`cnn summary`: the layers of a model."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import typer
+
+INPUTS = {"digits_cnn": (1, 8, 8), "lenet5": (1, 28, 28), "mnist_cnn": (1, 28, 28)}
+"""What a model is usually shown; (3, 32, 32) for the others."""
+
+
+def summary(
+    model: Annotated[
+        str | None,
+        typer.Argument(help="A run, or the name of a network; without it, all networks.", show_default=False),
+    ] = None,
+    shape: Annotated[
+        str | None,
+        typer.Option("--input", metavar="CxHxW", help="Shape of an image, as in 3x64x64.", show_default=False),
+    ] = None,
+) -> None:
+    """List the layers of a model: output shapes, parameters, multiply-adds, memory.
+
+    [bold]Examples[/bold]
+
+    cnn summary
+
+    cnn summary resnet20 --input 3x64x64
+
+    cnn summary runs/digits-1
+    """
+    from ..layers import summarize
+    from ..models import MODELS
+    from .run_folder import load_run
+
+    wanted = None if shape is None else _shape(shape)
+    if model is None:
+        _list_models()
+    elif model in MODELS:
+        size = wanted or INPUTS.get(model, (3, 32, 32))
+        typer.echo(summarize(MODELS[model](in_channels=size[0]), size))
+    else:
+        try:
+            run = load_run(model)
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{model!r} is neither a run nor one of {', '.join(MODELS)}") from None
+        typer.echo(summarize(run.model, wanted or run.input_shape))
+
+
+def _shape(text: str) -> tuple[int, int, int]:
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is not a shape as in 3x64x64.", param_hint="--input")
+    C, H, W = map(int, found.groups())
+    return C, H, W
+
+
+def _list_models() -> None:
+    """Every network with its size and its first sentence."""
+    from ..models import MODELS
+    from .output import console, plain_table
+
+    table = plain_table("model", "input", "parameters")
+    table.add_column("", justify="left")
+    for name, make in MODELS.items():
+        size = INPUTS.get(name, (3, 32, 32))
+        parameters = sum(array.size for array in make(in_channels=size[0]).params.values())
+        about = (make.__doc__ or "").split("\n")[0]
+        table.add_row(name, "x".join(map(str, size)), f"{parameters:,}", about)
+    console().print(table)

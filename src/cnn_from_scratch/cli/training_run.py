@@ -1,0 +1,171 @@
+"""One training by a recipe: the model, its history, and what it is worth on the test images."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ..data import Dataset, Examples, Normalization, batch_count, stratified_split
+from ..layers import Sequential
+from ..models import MODELS
+from ..optim import NO_DECAY_1D, SGD, Adam, AdamW, Optimizer, RMSprop, constant, cosine, one_cycle, step_lr
+from ..optim import Schedule as Rate
+from ..training import BestWeights, Callback, EarlyStopping, Evaluation, History, Progress, evaluate, fit
+from .recipes import AUGMENTATIONS, Recipe
+from .source import PixelSource, normalization_of
+
+
+class Trained(NamedTuple):
+    """What a training leaves."""
+
+    model: Sequential
+    history: History
+    normalization: Normalization
+    seconds: float
+    stopped: BaseException | None  # what ended the training before its time
+
+    def evaluate(self, dataset: Dataset) -> Evaluation:
+        """Figures on the test images."""
+        return evaluate(self.model, PixelSource(dataset.test, dataset.maximum, self.normalization))
+
+
+class Result(NamedTuple):
+    """A training, and its figures on the test images."""
+
+    trained: Trained
+    evaluation: Evaluation
+
+
+def train_recipe(recipe: Recipe, dataset: Dataset, *, seed: int = 0, shards: int | None = None) -> Result:
+    """Train a new model by a recipe, and try it on the test images.
+
+    Raises
+    ------
+    FloatingPointError, KeyboardInterrupt
+        What ended the training before its time.
+    """
+    trained = fit_recipe(recipe, dataset, build_model(recipe, dataset, seed=seed), seed=seed, shards=shards)
+    if trained.stopped is not None:
+        raise trained.stopped
+    return Result(trained, trained.evaluate(dataset))
+
+
+def build_model(recipe: Recipe, dataset: Dataset, *, seed: int) -> Sequential:
+    """The recipe's model for the images and classes of a data set.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, or it has no dropout to be set.
+    ShapeError
+        If the images do not fit.
+    """
+    if recipe.model not in MODELS:
+        raise ValueError(f"there is no model {recipe.model!r}; there are {', '.join(MODELS)}")
+    make: Callable[..., Sequential] = MODELS[recipe.model]
+    options = {"in_channels": dataset.train.x.shape[1], "num_classes": len(dataset.classes), "seed": seed}
+    if recipe.dropout is None:
+        model = make(**options)
+    elif "dropout" in inspect.signature(make).parameters:
+        model = make(**options, dropout=recipe.dropout)
+    else:
+        raise ValueError(f"the model {recipe.model} has no dropout to be set")
+    model.output_shape(dataset.train.x.shape[1:])
+    return model
+
+
+def fit_recipe(
+    recipe: Recipe,
+    dataset: Dataset,
+    model: Sequential,
+    *,
+    seed: int,
+    shards: int | None = None,
+    callbacks: Sequence[Callback] = (),
+    progress: bool = False,
+) -> Trained:
+    """Train a model by a recipe. Ctrl-C and numbers that are no longer finite end it early, and lose nothing."""
+    normalization = normalization_of(dataset.train, dataset.maximum)
+    learn, check = _parts(recipe, dataset, normalization, seed)
+    steps = recipe.epochs * batch_count(len(learn), recipe.batch_size)
+    keep = _KeepHistory()
+    stopped: BaseException | None = None
+    start = time.perf_counter()
+    try:
+        fit(
+            model,
+            learn,
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            optimizer=_optimizer(recipe),
+            schedule=_schedule(recipe, steps),
+            label_smoothing=recipe.label_smoothing,
+            validation=check,
+            callbacks=[keep, *_choosing(recipe, check), *callbacks],
+            seed=seed,
+            shards=shards,
+            progress=progress,
+        )
+    except (KeyboardInterrupt, FloatingPointError) as error:
+        stopped = error
+    return Trained(model, keep.history, normalization, time.perf_counter() - start, stopped)
+
+
+class _KeepHistory(Callback):
+    """Holds on to the history, which otherwise is lost when `fit` raises."""
+
+    def __init__(self) -> None:
+        self.history = History()
+
+    def on_train_begin(self, progress: Progress) -> None:
+        self.history = progress.history
+
+
+def _parts(
+    recipe: Recipe, dataset: Dataset, normalization: Normalization, seed: int
+) -> tuple[PixelSource, PixelSource | None]:
+    """The images to learn from, and those held out of them for validation. The test images take no part."""
+    x, y = dataset.train
+    augment = AUGMENTATIONS[recipe.augment]
+    if recipe.validation == 0:
+        return PixelSource(dataset.train, dataset.maximum, normalization, augment), None
+    kept, held_out = stratified_split(y, recipe.validation, seed=seed)
+    return (
+        PixelSource(Examples(x[kept], y[kept]), dataset.maximum, normalization, augment),
+        PixelSource(Examples(x[held_out], y[held_out]), dataset.maximum, normalization),
+    )
+
+
+def _choosing(recipe: Recipe, check: PixelSource | None) -> list[Callback]:
+    """The callbacks that choose by the validation images."""
+    if check is None and (recipe.best_weights or recipe.early_stopping):
+        raise ValueError("best weights and early stopping choose by validation images; validation must be above 0")
+    best: list[Callback] = [BestWeights()] if recipe.best_weights else []
+    return [*best, EarlyStopping(patience=recipe.early_stopping)] if recipe.early_stopping else best
+
+
+def _optimizer(recipe: Recipe) -> Optimizer:
+    lr, decay, groups = recipe.lr, recipe.weight_decay, [NO_DECAY_1D]
+    if recipe.optimizer == "adam":
+        return Adam(lr, weight_decay=decay, groups=groups)
+    if recipe.optimizer == "adamw":
+        return AdamW(lr, weight_decay=decay, groups=groups)
+    if recipe.optimizer == "sgd":
+        return SGD(lr, momentum=0.9, nesterov=True, weight_decay=decay, groups=groups)
+    if recipe.optimizer == "rmsprop":
+        return RMSprop(lr, weight_decay=decay, groups=groups)
+    raise ValueError(f"there is no optimizer {recipe.optimizer!r}; there are adam, adamw, sgd, rmsprop")
+
+
+def _schedule(recipe: Recipe, steps: int) -> Rate:
+    if recipe.schedule == "one-cycle":
+        return one_cycle(recipe.lr, steps)
+    if recipe.schedule == "cosine":
+        return cosine(recipe.lr, steps)
+    if recipe.schedule == "step":
+        return step_lr(recipe.lr, max(1, -(-steps // 3)))
+    if recipe.schedule == "constant":
+        return constant(recipe.lr)
+    raise ValueError(f"there is no schedule {recipe.schedule!r}; there are one-cycle, cosine, step, constant")
