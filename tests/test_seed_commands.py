@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 from ladder import REPOSITORY
+from nbclient import NotebookClient
+from PIL import Image
 
 SCRIPT = REPOSITORY / "src" / "test_convolution.py"
 
@@ -103,3 +107,82 @@ def test_the_script_fails_when_an_operation_is_broken(tmp_path, name):
 
 def test_requirements_are_the_package_with_what_notebooks_and_tests_need():
     assert (REPOSITORY / "requirements.txt").read_text() == "-e .[notebooks,test]\n"
+
+
+# --- jupyter notebook -----------------------------------------------------------------------------------------------
+
+NOTEBOOK = REPOSITORY / "notebooks" / "CNN_Convolution_Visual_Demo.ipynb"
+
+
+def test_the_notebook_lies_there_with_its_pictures():
+    text = NOTEBOOK.read_text(encoding="utf-8")
+    assert len(text) < 1_500_000
+    notebook = nbformat.reads(text, as_version=4)
+    nbformat.validate(notebook)
+    ran = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in ran] == list(range(1, len(ran) + 1))
+    outputs = [output for cell in ran for output in cell.outputs]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 15
+    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_from_top_to_bottom(tmp_path):
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    before = [cell.source for cell in notebook.cells]
+    client = NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(REPOSITORY / "src"))
+        client.execute()  # a cell that fails, or whose assert fails, raises
+    assert [cell.source for cell in notebook.cells] == before
+
+
+# --- python examples/... --------------------------------------------------------------------------------------------
+
+
+def test_an_edge_filter_is_learned():
+    done = python("-W", "error", "examples/learn_an_edge_filter.py")
+    assert done.returncode == 0, done.stderr
+    assert "step 200: loss 0.00000" in done.stdout
+
+
+def test_the_raw_loop_learns():
+    done = python("-W", "error", "examples/raw_loop.py")
+    assert done.returncode == 0, done.stderr
+    shares = [float(share) for share in re.findall(r"([\d.]+)% of the test digits", done.stdout)]
+    assert len(shares) == 8
+    assert shares[-1] > 96
+
+
+@pytest.mark.slow
+def test_training_on_digits_leaves_a_model_and_pictures(tmp_path):
+    done = python("-W", "error", REPOSITORY / "examples" / "train_digits.py", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    accuracy = re.search(r"([\d.]+)% of 359 digits", done.stdout)
+    assert accuracy is not None
+    assert float(accuracy[1]) > 97
+    pictures = {"history.png", "filters.png", "feature_maps.png", "confusion.png", "mistakes.png"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == pictures | {"model.safetensors"}
+
+
+def test_examples_are_short():
+    lengths = {path.name: len(path.read_text().splitlines()) for path in (REPOSITORY / "examples").glob("*.py")}
+    assert len(lengths) >= 3
+    assert max(lengths.values()) < 60, lengths
+
+
+# --- python visuals/make_visuals.py ---------------------------------------------------------------------------------
+
+
+def test_the_visuals_are_made_by_code(tmp_path):
+    done = python("-W", "error", "visuals/make_visuals.py", tmp_path)
+    assert done.returncode == 0, done.stderr
+    made = {path.name: path for path in tmp_path.iterdir()}
+    kept = {path.name: path for path in (REPOSITORY / "visuals").glob("*.png")}
+    assert made.keys() == kept.keys()
+    for path in (*made.values(), *kept.values()):
+        assert path.stat().st_size < 200_000
+        with Image.open(path) as picture:
+            picture.load()

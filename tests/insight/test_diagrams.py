@@ -95,6 +95,12 @@ def test_the_product():
     assert_tidy(figure)
 
 
+def test_numbers_of_any_kind():
+    for figure in (draw_product(X.astype(int), np.ones((1, 2, 2), np.float32)), draw_im2col(X.astype(np.uint8), 3)):
+        assert_tidy(figure)
+    assert_tidy(draw_sliding_window(X.astype(np.uint8), SOBEL.astype(np.float32)))
+
+
 def test_overlaps_by_hand():
     # 2x2 windows on 3x3, stride 1: corners are seen once, edges twice, the middle by all four
     figure = draw_overlaps((3, 3), 2, (1, 2))

@@ -17,6 +17,7 @@ from .feature_picture import plot_feature_maps
 from .features import feature_maps
 from .filters import filter_grid, find_convolution, plot_filters
 from .history import plot_history
+from .landscape import landscape
 from .mistakes import most_confident_mistakes, plot_mistakes
 from .pictures import save_figure, save_run_pictures
 
@@ -30,6 +31,7 @@ __all__ = [
     "feature_maps",
     "filter_grid",
     "find_convolution",
+    "landscape",
     "most_confident_mistakes",
     "most_confused",
     "plot_confusion",

@@ -23,7 +23,7 @@ def draw_im2col(x: Array, kernel_size: Pair, *, stride: Pair = 1, padding: Paddi
     Parameters
     ----------
     x : (H, W)
-        A small image.
+        A small image, of any numbers.
     kernel_size, stride, padding, dilation
         As for `im2col`.
 
@@ -42,6 +42,7 @@ def draw_im2col(x: Array, kernel_size: Pair, *, stride: Pair = 1, padding: Paddi
     'im2col: 4 patches of 2×2 become 4 columns of 4'
     """
     check_rank("draw_im2col", "x", x, "H W")
+    x = x.astype(np.float64)
     geometry = conv_geometry("draw_im2col", x.shape, kernel_size, stride, padding, dilation)
     cols = im2col(x[None, None], kernel_size, stride=stride, padding=padding, dilation=dilation)[0]
     (KH, KW), (H, W), (OH, OW) = geometry.kernel, geometry.padded, geometry.output
@@ -93,7 +94,7 @@ def draw_product(x: Array, weight: Array, *, stride: Pair = 1, padding: Padding 
     Parameters
     ----------
     x : (H, W)
-        A small image.
+        A small image, of any numbers.
     weight : (F, KH, KW)
         Filters.
     stride, padding
@@ -110,6 +111,7 @@ def draw_product(x: Array, weight: Array, *, stride: Pair = 1, padding: Padding 
     """
     check_rank("draw_product", "x", x, "H W")
     check_rank("draw_product", "weight", weight, "F KH KW")
+    x, weight = x.astype(np.float64), weight.astype(np.float64)
     y, cache = conv_forward(x[None, None], weight[:, None], stride=stride, padding=padding, algorithm="im2col")
     cols = im2col(x[None, None], weight.shape[1:], stride=stride, padding=padding)[0]  # (K, L)
     F, (K, L), (OH, OW) = len(weight), cols.shape, cache.geometry.output

@@ -28,7 +28,7 @@ def draw_sliding_window(
     Parameters
     ----------
     x : (H, W)
-        A small image.
+        A small image, of any numbers.
     weight : (KH, KW)
         One filter.
     stride, padding
@@ -47,6 +47,7 @@ def draw_sliding_window(
     """
     check_rank("draw_sliding_window", "x", x, "H W")
     check_rank("draw_sliding_window", "weight", weight, "KH KW")
+    x, weight = x.astype(np.float64), weight.astype(np.float64)
     y, cache = conv_forward(x[None, None], weight[None, None], stride=stride, padding=padding)
     (KH, KW), (H, W), (OH, OW) = cache.geometry.kernel, cache.geometry.padded, cache.geometry.output
     if positions is None:
