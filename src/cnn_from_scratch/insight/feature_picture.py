@@ -161,8 +161,8 @@ def _two_lines(name: str) -> str:
 
 def _label(ax: Axes, name: str, shape: str) -> None:
     """Which layer, and the shape of what it gives, at the left of a row."""
-    figure, box = ax.get_figure(root=True), ax.get_position()
-    assert figure is not None
+    figure, box = ax.figure, ax.get_position()
+    assert isinstance(figure, Figure)
     name = name if len(name) <= MOST_LETTERS else "…" + name[1 - MOST_LETTERS :]
     x, y = style.MARGIN / figure.get_figwidth(), (box.y0 + box.y1) / 2
     figure.text(x, y, name, va="bottom", fontsize=8.5, color=style.INK, parse_math=False)

@@ -44,7 +44,7 @@ def plot_filters(model: Layer, key: str | None = None) -> Figure:
     --------
     >>> from cnn_from_scratch.layers import Sequential
     >>> plot_filters(Sequential(Conv2d(1, 8, 3, rng=0))).get_suptitle()
-    "Filters of layer '0': Conv2d(1, 8, 3)"
+    'Filters of 0'
     """
     name, layer = find_convolution(model, key)
     weight = layer.params["weight"]
@@ -52,7 +52,7 @@ def plot_filters(model: Layer, key: str | None = None) -> Figure:
     grid = filter_grid(weight, colour=colour)
     (KH, KW), (height, width) = weight.shape[2:], grid.shape[:2]
     inches = min(TILE_INCHES / max(KH, KW), MOST_INCHES / width)
-    title = f"Filters of layer {name!r}: {layer!r}" if name else f"Filters of {layer!r}"
+    title = f"Filters of {name}" if name else "Filters"
     size = max(width * inches, 2.4) + 1.3, max(height * inches, 1.0) + 0.9
     figure = style.new_figure(*size, title, _caption(weight, colour))
     ax = figure.subplots()
