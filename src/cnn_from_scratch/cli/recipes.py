@@ -20,6 +20,7 @@ class Recipe(NamedTuple):
     dropout: float | None = None  # None: what the model has by itself
     label_smoothing: float = 0.0
     weight_decay: float = 0.0
+    average: float = 0.0  # decay of the moving average of the weights, which the model ends with; 0 for none
     validation: float = 0.05  # share of the training images; 0 for none
     best_weights: bool = False
     early_stopping: int = 0  # epochs of patience; 0 for none
@@ -28,10 +29,29 @@ class Recipe(NamedTuple):
 
 RECIPES: dict[str, Recipe] = {
     "digits": Recipe(
-        model="digits_cnn", epochs=20, batch_size=64, lr=5e-3, augment="affine-8", preparation="uci-digit"
+        model="digits_cnn",
+        epochs=30,
+        batch_size=64,
+        lr=4e-3,
+        augment="affine-8",
+        dropout=0.5,
+        label_smoothing=0.05,
+        average=0.99,
+        validation=0.0,
+        preparation="uci-digit",
     ),
-    "mnist": Recipe(model="mnist_cnn", epochs=5, augment="affine-28", dropout=0.3, preparation="mnist-digit"),
-    "fashion-mnist": Recipe(model="mnist_cnn", epochs=10, augment="flip-crop-2", dropout=0.3, preparation="garment"),
+    "mnist": Recipe(
+        model="mnist_cnn",
+        epochs=5,
+        batch_size=64,
+        augment="affine-28",
+        dropout=0.4,
+        average=0.998,
+        preparation="mnist-digit",
+    ),
+    "fashion-mnist": Recipe(
+        model="mnist_cnn", epochs=5, batch_size=64, lr=2e-3, dropout=0.4, average=0.998, preparation="garment"
+    ),
     "cifar10": Recipe(model="vgg_small", epochs=10, augment="flip-crop-4", label_smoothing=0.05),
     "folder": Recipe(model="vgg_small", epochs=20, batch_size=32, augment="flip-crop-4"),
 }
@@ -39,7 +59,7 @@ RECIPES: dict[str, Recipe] = {
 
 AUGMENTATIONS: dict[str, Augment | None] = {
     "none": None,
-    "affine-8": RandomAffine(degrees=8, scale=(0.9, 1.1), shift=0.6, shear=5),
+    "affine-8": RandomAffine(degrees=8, scale=(0.92, 1.08), shift=0.4, shear=8),
     "affine-28": RandomAffine(degrees=10, scale=(0.9, 1.1), shift=2, shear=5),
     "shift": RandomShift(2),
     "flip": RandomFlip(),

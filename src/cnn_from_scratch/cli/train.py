@@ -69,6 +69,12 @@ def train(
     weight_decay: Annotated[
         float | None, typer.Option(min=0, help="Pull of the weights towards zero.", rich_help_panel=RECIPE)
     ] = None,
+    average: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Decay of the moving average of the weights; 0 for none.", rich_help_panel=RECIPE
+        ),
+    ] = None,
     size: Annotated[
         int, typer.Option(min=4, help="Side to which the pictures of a folder are scaled.", rich_help_panel=RECIPE)
     ] = 32,
@@ -131,6 +137,7 @@ def train(
         "dropout": dropout,
         "label_smoothing": label_smoothing,
         "weight_decay": weight_decay,
+        "average": average,
         "validation": validation,
         "best_weights": best_weights or None,
         "early_stopping": early_stopping,

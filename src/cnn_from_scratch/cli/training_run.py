@@ -12,7 +12,17 @@ from ..layers import Sequential
 from ..models import MODELS
 from ..optim import NO_DECAY_1D, SGD, Adam, AdamW, Optimizer, RMSprop, constant, cosine, one_cycle, step_lr
 from ..optim import Schedule as Rate
-from ..training import BestWeights, Callback, EarlyStopping, Evaluation, History, Progress, evaluate, fit
+from ..training import (
+    AverageWeights,
+    BestWeights,
+    Callback,
+    EarlyStopping,
+    Evaluation,
+    History,
+    Progress,
+    evaluate,
+    fit,
+)
 from .recipes import AUGMENTATIONS, Recipe
 from .source import PixelSource, normalization_of
 
@@ -139,10 +149,12 @@ def _parts(
 
 
 def _choosing(recipe: Recipe, check: PixelSource | None) -> list[Callback]:
-    """The callbacks that choose by the validation images."""
+    """The average of the weights, and the callbacks that choose by the validation images."""
     if check is None and (recipe.best_weights or recipe.early_stopping):
         raise ValueError("best weights and early stopping choose by validation images; validation must be above 0")
-    best: list[Callback] = [BestWeights()] if recipe.best_weights else []
+    best: list[Callback] = [AverageWeights(recipe.average)] if recipe.average else []
+    if recipe.best_weights:
+        best.append(BestWeights())
     return [*best, EarlyStopping(patience=recipe.early_stopping)] if recipe.early_stopping else best
 
 
