@@ -295,7 +295,7 @@ def test_of_several_nan_the_first_takes_the_gradient():
 def test_pool_padding_up_to_the_size_of_the_kernel():
     # PyTorch allows half of it; ONNX asks for more
     x = normal(0, 1, 1, 3, 3)
-    with pytest.raises(RuntimeError, match="half of kernel size"):
+    with pytest.raises(RuntimeError, match="half of"):
         F.max_pool2d(torch.tensor(x), 3, padding=2)
     padded = F.pad(torch.tensor(x), (2, 2, 2, 2), value=-INF)
     assert_near(ops.max_pool_forward(x, 3, padding=2)[0], F.max_pool2d(padded, 3))
