@@ -29,7 +29,7 @@ class Callback:
     """Base of all callbacks: override what you need.
 
     `before_evaluation` and `after_evaluation` surround what is measured at the end of an epoch, so that a callback
-    can lend the model other weights for it.
+    can lend the model other weights for it; the latter is called in reverse order, as one leaves nested blocks.
     """
 
     def on_train_begin(self, progress: Progress) -> None:
@@ -126,18 +126,23 @@ class BestWeights(Callback):
     def __init__(self, monitor: str = "val_loss") -> None:
         self.monitor = monitor
         self.best, self.epoch = _worst(monitor), 0
+        self._measured: dict[str, Array] = {}
         self._kept: dict[str, Array] = {}
 
     def on_train_begin(self, progress: Progress) -> None:
         """Forget an earlier training."""
         self.best, self.epoch, self._kept = _worst(self.monitor), 0, {}
 
+    def after_evaluation(self, progress: Progress) -> None:
+        """Copy the weights that were measured: those of `AverageWeights`, if that stands before this callback."""
+        self._measured = {key: array.copy() for key, array in _state(progress.model).items()}
+
     def on_epoch_end(self, progress: Progress, row: dict[str, Any]) -> bool:
-        """Copy the weights if this epoch is the best so far."""
+        """Keep the copy if this epoch is the best so far."""
         value = _value("BestWeights", self.monitor, row)
         if _better(value, self.best, self.monitor):
             self.best, self.epoch = value, progress.epoch
-            self._kept = {key: array.copy() for key, array in _state(progress.model).items()}
+            self._kept = self._measured
         return False
 
     def on_train_end(self, progress: Progress) -> None:
@@ -145,7 +150,7 @@ class BestWeights(Callback):
         state = _state(progress.model)
         for key, array in self._kept.items():
             state[key][...] = array
-        self._kept = {}
+        self._kept = self._measured = {}
 
 
 class AverageWeights(Callback):

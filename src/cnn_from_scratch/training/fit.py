@@ -161,8 +161,7 @@ def fit(
                         callback.on_step_end(state, result)
                     check_interrupt()
                 row = {"epoch": epoch, **meter.row(), "lr": float(optimizer.lr)}
-                if held_out is not None:
-                    row |= _validate(state, held_out, chosen, callbacks, batch_size)
+                row |= _validate(state, held_out, chosen, callbacks, batch_size)
                 row["seconds"] = meter.seconds
                 history.rows.append(row)
                 bar.end_epoch(row)
@@ -227,13 +226,16 @@ def _first_layer_not_finite(model: Layer, x: Array, place: Place) -> str | None:
 
 
 def _validate(
-    state: Progress, held_out: BatchSource, loss: Loss, callbacks: Sequence[Callback], batch_size: int
+    state: Progress, held_out: BatchSource | None, loss: Loss, callbacks: Sequence[Callback], batch_size: int
 ) -> dict[str, Any]:
+    """Loss and accuracy on what was held out; callbacks may lend the model other weights for it."""
     _tell(callbacks, "before_evaluation", state)
     try:
+        if held_out is None:
+            return {}
         report = evaluate(state.model, held_out, loss=(loss.forward, loss.backward), batch_size=batch_size)
     finally:
-        _tell(callbacks, "after_evaluation", state)
+        _tell(callbacks[::-1], "after_evaluation", state)
     row = {"val_loss": report.loss}
     return row if report.accuracy is None else row | {"val_accuracy": report.accuracy}
 

@@ -40,7 +40,6 @@ def compute_gradients(
     Each shard sums its losses; the divisor of the mean belongs to the whole batch, so that ignored targets, class
     weights and a short last batch count as they would without shards.
     """
-
     trainable = model.trainable
 
     def run(member: Member) -> _Shard:
