@@ -21,7 +21,10 @@ FINE = 80
 """Strokes are measured and corrected in a box of this size, four times MNIST's."""
 
 THINNEST, THICKEST = 8.0, 12.8
-"""Strokes in the fine box: MNIST's are 9.4 wide in the middle, and nine of ten are between 6.6 and 14.2."""
+"""Strokes in the fine box: MNIST's are 9.4 wide in the middle, and nine of ten are between 6.6 and 14.2.
+
+With training digits, `benchmarks/predict_pictures.py`: of digits fattened by a pixel of MNIST on each side 95.8 % were
+read without a limit and 98.4 % with this one; of digits drawn by a pen of a twentieth of MNIST's, 96.0 % and 99.6 %."""
 
 
 def prepare_digit(picture: Picture) -> Array:

@@ -168,5 +168,5 @@ def _length(vectors: Array) -> Array:
 
 def nearly_largest(values: Array) -> float:
     """The largest but a few: not one pixel's value."""
-    few = min(values.size // 2000 + 3, values.size)
+    few = min(values.size // 20_000 + 3, values.size)
     return float(np.partition(values, values.size - few, axis=None)[values.size - few])
