@@ -43,6 +43,14 @@ def five_folds(seed: int) -> list[float]:
     return [train_recipe(RECIPES["digits"], fold, seed=seed).evaluation.accuracy for fold in digits_folds(5)]
 
 
+def _without_paths(arguments: list[str]) -> list[str]:
+    """The arguments less ``--data-dir`` and where that is on this machine."""
+    if "--data-dir" not in arguments:
+        return arguments
+    at = arguments.index("--data-dir")
+    return arguments[:at] + arguments[at + 2 :]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset")
@@ -62,7 +70,7 @@ def main() -> None:
             print(runs[-1], flush=True)
         accuracies = [run["test_accuracy"] for run in runs]
     result = {
-        "command": " ".join(["accuracy.py", *sys.argv[1:]]),
+        "command": " ".join(["accuracy.py", *_without_paths(sys.argv[1:])]),
         "mean": statistics.mean(accuracies),
         "least": min(accuracies),
         "most": max(accuracies),

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data import ArrayData, Augment, BatchSource, Data, as_source, batch_count, iterate_batches, stratified_split
+from ..data import (
+    ArrayData,
+    Augment,
+    Batch,
+    BatchSource,
+    Data,
+    as_source,
+    batch_count,
+    iterate_batches,
+    stratified_split,
+)
 from ..errors import ShapeError
 from ..layers import Context, Layer
 from ..layers.predict import as_model_input, in_fast_order
@@ -23,7 +34,7 @@ from .evaluate import evaluate
 from .history import History
 from .interrupts import interrupt_between_steps
 from .losses import Loss, LossPair, as_loss
-from .meter import Meter, progress_bar
+from .meter import Bar, Meter, progress_bar
 from .step import StepResult, compute_gradients
 
 
@@ -118,83 +129,81 @@ def fit(
     """
     _check_count("epochs", epochs)
     _check_count("batch_size", batch_size)
+    count = default_shards() if shards is None else _check_count("shards", shards)
     chosen = as_loss(loss, label_smoothing=label_smoothing)
     source, held_out = _split(data, validation, augment, seed)
-    if len(source) == 0:
-        raise ValueError("fit: there is no example to train on")
-    optimizer = Adam() if optimizer is None else optimizer
-    history = History()
-    steps = batch_count(len(source), batch_size, drop_last=drop_last)
-    if steps == 0:
-        raise ValueError(f"fit: {len(source)} examples make no batch of {batch_size} with drop_last=True")
-    state = Progress(model, optimizer, history, 0, 0, steps, epochs)
-
+    steps = _count_steps(source, batch_size, drop_last)
+    state = Progress(model, Adam() if optimizer is None else optimizer, History(), 0, 0, steps, epochs)
+    batches = partial(
+        iterate_batches, source, batch_size, seed=seed, shuffle=shuffle, drop_last=drop_last, prefetch=prefetch
+    )
     with (
         _only_trainable(model, trainable),
-        open_group(default_shards() if shards is None else _check_count("shards", shards)) as group,
+        open_group(count) as group,
         progress_bar(progress, len(source), epochs) as bar,
         interrupt_between_steps() as check_interrupt,
     ):
+        how = _How(chosen, group, seed, schedule, clip_norm, clip_value, callbacks, bar, check_interrupt)
         _tell(callbacks, "on_train_begin", state)
         try:
             for epoch in range(1, epochs + 1):
-                state = state._replace(epoch=epoch)
-                meter = Meter(chosen.name)
-                batches = iterate_batches(
-                    source,
-                    batch_size,
-                    seed=seed,
-                    epoch=epoch,
-                    shuffle=shuffle,
-                    drop_last=drop_last,
-                    prefetch=prefetch,
-                )
-                bar.start_epoch(epoch)
-                for step, x, y in batches:
-                    state = state._replace(step=step)
-                    if schedule is not None:
-                        optimizer.lr = schedule((epoch - 1) * steps + step)
-                    result = _step(state, x, y, chosen, group, Place(seed, epoch, step), clip_norm, clip_value)
-                    meter.add(result)
-                    bar.advance(result.examples, meter)
-                    for callback in callbacks:
-                        callback.on_step_end(state, result)
-                    check_interrupt()
-                row = {"epoch": epoch, **meter.row(), "lr": float(optimizer.lr)}
-                row |= _validate(state, held_out, chosen, callbacks, batch_size)
-                row["seconds"] = meter.seconds
-                history.rows.append(row)
+                state, row = _run_epoch(state._replace(epoch=epoch), batches(epoch=epoch), how)
+                row |= _validate(state, held_out, how, batch_size)
+                state.history.rows.append(row)
                 bar.end_epoch(row)
                 wishes = [callback.on_epoch_end(state, row) for callback in callbacks]  # every one is told
                 if any(wishes):
                     break
         finally:
             _tell(callbacks, "on_train_end", state)
-    return history
+    return state.history
 
 
-def _step(
-    state: Progress,
-    x: Array,
-    y: Array,
-    loss: Loss,
-    group: Group,
-    place: Place,
-    clip_norm: float | None,
-    clip_value: float | None,
-) -> StepResult:
+class _How(NamedTuple):
+    """What stays the same from step to step."""
+
+    loss: Loss
+    group: Group
+    seed: int
+    schedule: Callable[[int], float] | None
+    clip_norm: float | None
+    clip_value: float | None
+    callbacks: Sequence[Callback]
+    bar: Bar
+    check_interrupt: Callable[[], None]
+
+
+def _run_epoch(state: Progress, batches: Iterable[Batch], how: _How) -> tuple[Progress, dict[str, Any]]:
+    """All steps of one epoch; where it got to, and its row of the history."""
+    meter = Meter(how.loss.name)
+    how.bar.start_epoch(state.epoch)
+    for step, x, y in batches:
+        state = state._replace(step=step)
+        if how.schedule is not None:
+            state.optimizer.lr = how.schedule((state.epoch - 1) * state.steps_per_epoch + step)
+        result = _step(state, x, y, how)
+        meter.add(result)
+        how.bar.advance(result.examples, meter)
+        for callback in how.callbacks:
+            callback.on_step_end(state, result)
+        how.check_interrupt()
+    row = {"epoch": state.epoch, **meter.row(), "lr": float(state.optimizer.lr), "seconds": meter.seconds}
+    return state, row
+
+
+def _step(state: Progress, x: Array, y: Array, how: _How) -> StepResult:
     """Gradients, clipping, update; parameters and buffers are written only when everything has succeeded."""
-    model = state.model
+    model, place = state.model, Place(how.seed, state.epoch, state.step)
     x = as_model_input("fit", model, x)
     if y.dtype.kind == "f":
         y = y.astype(model.dtype, copy=False)
-    result = compute_gradients(model, x, y, loss, group=group, place=place)
+    result = compute_gradients(model, x, y, how.loss, group=how.group, place=place)
     _check_finite(model, x, result, place)
     grads = result.grads
-    if clip_value is not None:
-        grads = clip_grad_value(grads, clip_value)
-    if clip_norm is not None:
-        _, grads = clip_grad_norm(grads, clip_norm)
+    if how.clip_value is not None:
+        grads = clip_grad_value(grads, how.clip_value)
+    if how.clip_norm is not None:
+        _, grads = clip_grad_norm(grads, how.clip_norm)
     state.optimizer.step(model.params, grads)
     model.commit(result.caches)
     return result._replace(grads=grads)
@@ -225,19 +234,27 @@ def _first_layer_not_finite(model: Layer, x: Array, place: Place) -> str | None:
     return found[0] if found else None
 
 
-def _validate(
-    state: Progress, held_out: BatchSource | None, loss: Loss, callbacks: Sequence[Callback], batch_size: int
-) -> dict[str, Any]:
+def _validate(state: Progress, held_out: BatchSource | None, how: _How, batch_size: int) -> dict[str, Any]:
     """Loss and accuracy on what was held out; callbacks may lend the model other weights for it."""
-    _tell(callbacks, "before_evaluation", state)
+    _tell(how.callbacks, "before_evaluation", state)
     try:
         if held_out is None:
             return {}
-        report = evaluate(state.model, held_out, loss=(loss.forward, loss.backward), batch_size=batch_size)
+        report = evaluate(state.model, held_out, loss=(how.loss.forward, how.loss.backward), batch_size=batch_size)
     finally:
-        _tell(callbacks[::-1], "after_evaluation", state)
+        _tell(how.callbacks[::-1], "after_evaluation", state)
     row = {"val_loss": report.loss}
     return row if report.accuracy is None else row | {"val_accuracy": report.accuracy}
+
+
+def _count_steps(source: BatchSource, batch_size: int, drop_last: bool) -> int:
+    """Steps in an epoch; at least one."""
+    if len(source) == 0:
+        raise ValueError("fit: there is no example to train on")
+    steps = batch_count(len(source), batch_size, drop_last=drop_last)
+    if steps == 0:
+        raise ValueError(f"fit: {len(source)} examples make no batch of {batch_size} with drop_last=True")
+    return steps
 
 
 def _split(
