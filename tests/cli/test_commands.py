@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from cnn_from_scratch import __version__
 from cnn_from_scratch.cli import errors, run_folder, summary
 from cnn_from_scratch.cli.app import app
-from cnn_from_scratch.cli.recipes import RECIPES
+from cnn_from_scratch.cli.recipes import Recipe
 from cnn_from_scratch.cli.run_folder import load_run, run_metadata
 from cnn_from_scratch.cli.source import PixelSource, normalization_of
 from cnn_from_scratch.cli.training_run import train_recipe
@@ -26,6 +26,8 @@ from cnn_from_scratch.formats import save_model
 from cnn_from_scratch.layers import Flatten, GlobalAvgPool2d, Linear, Sequential
 from cnn_from_scratch.models import MODELS
 from cnn_from_scratch.training import evaluate
+
+DIGITS = Recipe("digits_cnn", epochs=4, batch_size=64, lr=5e-3, augment="affine-8", preparation="uci-digit")
 
 
 def cnn(*args):
@@ -48,7 +50,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("commands") / "run"
     folder.mkdir()
     data = load_digits()
-    trained, evaluation = train_recipe(RECIPES["digits"]._replace(epochs=4), data)
+    trained, evaluation = train_recipe(DIGITS, data)
     known = run_metadata("digits", data.classes, (1, 8, 8), trained.normalization, "uci-digit")
     save_model(trained.model, folder / "model.safetensors", metadata=known)
     (folder / "accuracy").write_text(json.dumps([evaluation.accuracy, evaluation.loss]))

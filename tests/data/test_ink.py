@@ -147,6 +147,14 @@ def test_nothing_is_found_on_a_blank_sheet(value):
         find_ink(np.full((30, 30), value, np.uint8))
 
 
+def test_colours_on_both_sides_of_the_paper_are_no_ink():
+    picture = np.full((20, 20), 128, np.uint8)
+    picture[4:8, 4:8], picture[12:16, 12:16] = 0, 255
+    assert find_ink(picture)[5, 5] + find_ink(picture)[13, 13] == 1  # one of them at most
+    with pytest.raises(ValueError, match="find_ink: nothing in the picture stands out from its background"):
+        find_ink(np.array([[[89, 0, 0], [0, 0, 0]], [[0, 0, 0], [0, 0, 0]]], np.uint8))
+
+
 @pytest.mark.parametrize(
     ("picture", "error", "message"),
     [

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ladder import layouts
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from cnn_from_scratch.errors import FormatError
 from cnn_from_scratch.formats.tensors import read_tensors, write_tensors
@@ -43,6 +45,53 @@ def test_odd_arrays_come_back(tmp_path, array):
 def test_nothing_at_all_comes_back(tmp_path):
     write_tensors(tmp_path / "a", {}, {})
     assert read_tensors(tmp_path / "a").arrays == {}
+
+
+MIXED = {
+    "b": np.arange(3, dtype=np.int8),
+    "a": X,
+    "count": np.array(7),
+    "none": np.zeros((0, 2), np.float64),
+    "yes": np.array([True, False]),
+}
+
+
+def test_the_library_reads_what_we_write(tmp_path):
+    write_tensors(tmp_path / "a", MIXED, {"note": "ä"})
+    with safe_open(tmp_path / "a", framework="np") as file:
+        assert file.metadata() == {"note": "ä"}
+        found = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is no dict
+    assert found.keys() == MIXED.keys()
+    for key, array in MIXED.items():
+        np.testing.assert_array_equal(found[key], array)
+        assert (found[key].dtype, found[key].shape) == (array.dtype, array.shape)
+
+
+def test_we_read_what_the_library_writes(tmp_path):
+    save_file(MIXED, tmp_path / "a", {"note": "ä"})
+    found = read_tensors(tmp_path / "a")
+    assert found.metadata == {"note": "ä"}
+    assert found.arrays.keys() == MIXED.keys()
+    for key, array in MIXED.items():
+        np.testing.assert_array_equal(found.arrays[key], array)
+        assert (found.arrays[key].dtype, found.arrays[key].shape) == (array.dtype, array.shape)
+
+
+def test_numbers_start_at_multiples_of_their_size(tmp_path):
+    write_tensors(tmp_path / "a", MIXED, {})
+    data = (tmp_path / "a").read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    assert length % 8 == 0
+    for key, array in MIXED.items():
+        assert header[key]["data_offsets"][0] % array.itemsize == 0
+
+
+def test_what_the_format_lacks_is_named(tmp_path):
+    with pytest.raises(TypeError) as caught:
+        write_tensors(tmp_path / "a", {"z": np.zeros(2, complex)}, {})
+    assert str(caught.value) == "write_tensors: 'z' has dtype complex128, which a safetensors file cannot hold"
+    assert not (tmp_path / "a").exists()
 
 
 FOUR = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}

@@ -25,8 +25,8 @@ class PlainErrors(TyperGroup):
         own = given[: given.index("--")] if "--" in given else given
         if "--debug" in own:
             given.remove("--debug")
-            given.insert(0, "--debug")
-        return super().main(given, *rest, **options)
+            args = ["--debug", *given]
+        return super().main(args, *rest, **options)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; leave with 1 after an error, with 130 after Ctrl-C."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from ..data import Augment, Compose, RandomAffine, RandomCrop, RandomFlip, RandomShift
 
@@ -67,3 +68,28 @@ AUGMENTATIONS: dict[str, Augment | None] = {
     "flip-crop-4": Compose(RandomFlip(), RandomCrop(4)),
 }
 """Changes of the training images, in [0, 1] before they are normalized."""
+
+RATES = {"adam": 3e-3, "adamw": 3e-3, "sgd": 0.05, "rmsprop": 1e-3}
+"""A learning rate for an optimizer that is not the recipe's own."""
+
+
+def changed_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe with some things changed, and what follows from that.
+
+    A model that is not the recipe's own has its own dropout, an optimizer that is not the recipe's own its own learning
+    rate, and what is chosen by validation images needs some.
+
+    Examples
+    --------
+    >>> changed = changed_recipe(Recipe("mnist_cnn", epochs=5, dropout=0.4), {"model": "lenet5", "optimizer": "sgd"})
+    >>> changed.model, changed.dropout, changed.optimizer, changed.lr
+    ('lenet5', None, 'sgd', 0.05)
+    """
+    changed = recipe._replace(**changes)
+    if changed.model != recipe.model and "dropout" not in changes:
+        changed = changed._replace(dropout=None)
+    if changed.optimizer != recipe.optimizer and "lr" not in changes:
+        changed = changed._replace(lr=RATES[changed.optimizer])
+    if (changed.best_weights or changed.early_stopping) and not changed.validation and "validation" not in changes:
+        changed = changed._replace(validation=0.1)
+    return changed

@@ -118,7 +118,7 @@ def train(
     """
     from ..models import MODELS
     from .catalogue import LOADERS, recipe_name
-    from .recipes import AUGMENTATIONS, RECIPES
+    from .recipes import AUGMENTATIONS, RECIPES, changed_recipe
     from .session import Session, train_session
 
     if dataset not in LOADERS and not Path(dataset).is_dir():
@@ -142,6 +142,6 @@ def train(
         "best_weights": best_weights or None,
         "early_stopping": early_stopping,
     }
-    changed = {name: value for name, value in given.items() if value is not None}
-    recipe = RECIPES[recipe_name(dataset)]._replace(**changed)
+    changes = {name: value for name, value in given.items() if value is not None}
+    recipe = changed_recipe(RECIPES[recipe_name(dataset)], changes)
     train_session(Session(dataset, recipe, seed, shards, data_dir, (size, size)), out, force=force)

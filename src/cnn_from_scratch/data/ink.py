@@ -149,14 +149,14 @@ def _strength(difference: Array) -> Array:
     """How far each pixel is on the way from the paper's colour (0) to the ink's (1), from (H, W, 3) to (H, W)."""
     distance = _length(difference)
     largest = nearly_largest(distance)
-    if largest < FAINT * 3**0.5:
-        raise ValueError("find_ink: nothing in the picture stands out from its background")
     strong = distance >= largest / 2
     direction = difference[strong].mean(0)  # noise has no direction: this keeps a good part of it out
     direction /= max(float(np.sqrt(direction @ direction)), 1e-6)
     along = difference @ direction
-    level = max(float(np.median(along[strong])), largest / 2)
+    level = max(float(np.median(along[strong])), largest / 2, 1e-6)
     ink: Array = np.clip((along / np.float32(level) - LOW) / (HIGH - LOW), 0, 1)
+    if largest < FAINT * 3**0.5 or ink.max() <= 0.5:  # too faint, or of colours that are opposite to each other
+        raise ValueError("find_ink: nothing in the picture stands out from its background")
     return ink
 
 

@@ -18,6 +18,10 @@ from ..errors import FormatError
 from ..typing import Array
 from .atomic import write_atomically
 
+DTYPES = {"f8": "F64", "f4": "F32", "f2": "F16", "i8": "I64", "i4": "I32", "i2": "I16", "i1": "I8",
+          "u8": "U64", "u4": "U32", "u2": "U16", "u1": "U8", "b1": "BOOL"}  # fmt: skip
+"""NumPy's names and the file's."""
+
 MAX_HEADER = 16 << 20
 """No header of a sensible file is longer."""
 
@@ -30,7 +34,14 @@ class Tensors(NamedTuple):
 
 
 def write_tensors(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
-    """Write arrays (in any memory order) and strings, atomically.
+    """Write arrays, in any memory order, and strings, atomically. The same content gives the same bytes.
+
+    Raises
+    ------
+    TypeError
+        If an array holds something else than real numbers or booleans.
+    OSError
+        If the file cannot be written.
 
     Examples
     --------
@@ -40,10 +51,20 @@ def write_tensors(path: str | os.PathLike[str], arrays: Mapping[str, Array], met
     ...     read_tensors(f"{folder}/a.safetensors")
     Tensors(arrays={'weight': array([[1., 1.]], dtype=float32)}, metadata={'made by': 'hand'})
     """
-    from safetensors.numpy import save
-
-    plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # it saves the memory as it lies
-    write_atomically(path, save(plain, dict(metadata) or None))  # an empty dict comes out as no JSON
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    content = []
+    first = 0
+    for name in sorted(arrays, key=lambda name: (-arrays[name].itemsize, name)):  # the widest first: all are aligned
+        array = np.asarray(arrays[name])
+        if array.dtype.str[1:] not in DTYPES:
+            raise TypeError(f"write_tensors: {name!r} has dtype {array.dtype}, which a safetensors file cannot hold")
+        data = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False).tobytes()
+        place = [first, first := first + len(data)]
+        header[name] = {"dtype": DTYPES[array.dtype.str[1:]], "shape": array.shape, "data_offsets": place}
+        content.append(data)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    write_atomically(path, b"".join([len(text).to_bytes(8, "little"), text, *content]))
 
 
 def read_tensors(path: str | os.PathLike[str]) -> Tensors:
