@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 from PIL.Image import Resampling
 
-from cnn_from_scratch.cli.run_folder import Run, load_run
+from cnn_from_scratch.cli.saved_run import Run, load_run
 from cnn_from_scratch.data import load_mnist
 
 Array = np.ndarray

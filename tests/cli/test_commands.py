@@ -14,10 +14,10 @@ from PIL import Image, ImageDraw
 from typer.testing import CliRunner
 
 from cnn_from_scratch import __version__
-from cnn_from_scratch.cli import errors, run_folder, summary
+from cnn_from_scratch.cli import errors, saved_run, summary
 from cnn_from_scratch.cli.app import app
 from cnn_from_scratch.cli.recipes import Recipe
-from cnn_from_scratch.cli.run_folder import load_run, run_metadata
+from cnn_from_scratch.cli.saved_run import load_run, run_metadata
 from cnn_from_scratch.cli.source import PixelSource, normalization_of
 from cnn_from_scratch.cli.training_run import train_recipe
 from cnn_from_scratch.data import Examples, Normalization, RandomFlip, fit_picture, load_digits, prepare_small_digit
@@ -312,7 +312,7 @@ def test_our_own_mistakes_keep_their_traceback(monkeypatch):
     def broken(*args):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(run_folder, "load_run", broken)
+    monkeypatch.setattr(saved_run, "load_run", broken)
     assert isinstance(cnn("evaluate", "x").exception, ZeroDivisionError)
 
 

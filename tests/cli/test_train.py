@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from cnn_from_scratch.cli import session, training_run
 from cnn_from_scratch.cli.app import app
 from cnn_from_scratch.cli.recipes import AUGMENTATIONS, RECIPES, Recipe, changed_recipe
-from cnn_from_scratch.cli.run_folder import load_run
+from cnn_from_scratch.cli.saved_run import load_run
 from cnn_from_scratch.cli.training_run import build_model, train_recipe
 from cnn_from_scratch.data import digits_folds, load_digits, stratified_split
 from cnn_from_scratch.formats import load_metadata, load_model
@@ -217,7 +217,10 @@ def test_force_writes_over_a_run(no_pictures):
     assert result.exit_code == 1
     assert result.output == "cnn: run is there already and not empty; --force writes over it\n"
     assert Path("run/metrics.json").read_text() == "old"
+    assert cnn("train", *QUICK, "--out", "run", "--force", "--best-weights", "--validation", 0).exit_code == 1
+    assert Path("run/metrics.json").read_text() == "old"
     assert cnn("train", *QUICK, "--out", "run", "--force").exit_code == 0
+    assert names("run") == ["history.csv", "metrics.json", "model.safetensors"]
     assert metrics("run")["epochs"] == 1
 
 

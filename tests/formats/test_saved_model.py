@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 
@@ -29,6 +30,7 @@ from cnn_from_scratch.layers import (
     Residual,
     Sequential,
 )
+from cnn_from_scratch.models import MODELS
 
 
 def network(dtype=np.float32):
@@ -61,6 +63,53 @@ def test_the_model_comes_back_bitwise(tmp_path, dtype):
             assert loaded[key].flags.writeable
     np.testing.assert_array_equal(again.predict(x), model.predict(x))
     assert os.listdir(tmp_path) == ["m.safetensors"]
+
+
+VALUES = {
+    "in_channels": 2,
+    "out_channels": 4,
+    "kernel_size": (3, 4),
+    "in_features": 3,
+    "out_features": 2,
+    "num_features": 3,
+    "num_channels": 4,
+    "num_groups": 2,
+    "normalized_shape": (2, 3),
+    "output_size": (2, None),
+    "padding": ((1, 0), (2, 1)),
+    "scale_factor": (2, 3),
+    "body": ReLU(),
+    "layers": {"a": ReLU(), "b": Linear(2, 2)},
+    "branches": {"a": ReLU(), "b": Flatten(2)},
+}
+"""For arguments without default, and for some that have one."""
+
+
+@pytest.mark.parametrize("name", registry())
+def test_every_layer_comes_back(tmp_path, name):
+    made, several = registry()[name], inspect.Parameter.VAR_POSITIONAL
+    wanted = {key: p for key, p in inspect.signature(made).parameters.items() if key in VALUES or p.default is p.empty}
+    layer = made(
+        *[VALUES[key] for key, p in wanted.items() if p.kind is several],
+        **{key: VALUES[key] for key, p in wanted.items() if p.kind is not several},
+    )
+    save_model(layer, tmp_path / "a")
+    again = load_model(tmp_path / "a")
+    assert type(again) is made
+    assert repr(again) == repr(layer)
+    for key, array in (layer.params | layer.buffers).items():
+        np.testing.assert_array_equal((again.params | again.buffers)[key], array)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_network_comes_back(tmp_path, name):
+    model = MODELS[name](in_channels=1)
+    save_model(model, tmp_path / "a")
+    again = load_model(tmp_path / "a")
+    size = 8 if name == "digits_cnn" else 28
+    x = np.random.default_rng(0).random((2, 1, size, size), np.float32)
+    assert repr(again) == repr(model)
+    np.testing.assert_array_equal(again.predict(x), model.predict(x))
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path):

@@ -22,7 +22,7 @@ def evaluate(
     from ..training import evaluate as evaluate_model
     from .catalogue import load_dataset
     from .output import print_evaluation
-    from .run_folder import load_run
+    from .saved_run import load_run
     from .source import PixelSource
 
     found = load_run(run)

@@ -26,7 +26,7 @@ def predict(
     """
     from .errors import FAILURE, USERS, say, sentence
     from .output import print_image, print_prediction
-    from .run_folder import load_run
+    from .saved_run import load_run
 
     found = load_run(run)
     failed = False

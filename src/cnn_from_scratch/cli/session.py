@@ -15,13 +15,15 @@ import typer
 
 from ..data import Dataset, scale
 from ..formats import save_model
+from ..layers import Sequential
 from ..parallel import default_shards
 from ..training import Callback, Evaluation, Progress
 from .catalogue import LOADERS, load_dataset
 from .errors import FAILURE, INTERRUPTED, say
 from .output import print_trained
 from .recipes import Recipe
-from .run_folder import HISTORY, METRICS, MODEL, new_run_folder, run_metadata, write_history, write_metrics
+from .run_folder import HISTORY, METRICS, MODEL, new_run_folder, write_history, write_metrics
+from .saved_run import run_metadata
 from .training_run import Trained, build_model, fit_recipe
 
 
@@ -58,16 +60,7 @@ def train_session(session: Session, out: Path | None, *, force: bool) -> None:
     model = build_model(session.recipe, dataset, seed=session.seed)
     name = session.dataset if session.dataset in LOADERS else Path(session.dataset).resolve().name
     with new_run_folder(out, name, force=force) as folder, sigterm_like_ctrl_c():
-        on_terminal = sys.stderr.isatty()
-        trained = fit_recipe(
-            session.recipe,
-            dataset,
-            model,
-            seed=session.seed,
-            shards=session.shards,
-            callbacks=[] if on_terminal else [LinePerEpoch()],
-            progress=on_terminal,
-        )
+        trained = _fit(session, dataset, model)
         _keep(folder, session, dataset, trained)
         evaluation = None
         try:
@@ -81,6 +74,20 @@ def train_session(session: Session, out: Path | None, *, force: bool) -> None:
         else:
             pictures = _pictures(folder, dataset, trained, evaluation)
             print_trained(folder, [MODEL, HISTORY, METRICS, *pictures], dataset, trained, evaluation)
+
+
+def _fit(session: Session, dataset: Dataset, model: Sequential) -> Trained:
+    """Train, with a bar on a terminal and a line for each epoch elsewhere."""
+    on_terminal = sys.stderr.isatty()
+    return fit_recipe(
+        session.recipe,
+        dataset,
+        model,
+        seed=session.seed,
+        shards=session.shards,
+        callbacks=[] if on_terminal else [LinePerEpoch()],
+        progress=on_terminal,
+    )
 
 
 class LinePerEpoch(Callback):

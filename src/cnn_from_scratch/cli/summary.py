@@ -33,7 +33,7 @@ def summary(
     """
     from ..layers import summarize
     from ..models import MODELS
-    from .run_folder import load_run
+    from .saved_run import load_run
 
     wanted = None if shape is None else _shape(shape)
     if model is None:
