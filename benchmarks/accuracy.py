@@ -24,10 +24,10 @@ from machine import describe
 RESULTS = Path(__file__).parent / "results"
 
 
-def train(dataset: str, seed: int, options: list[str]) -> dict[str, object]:
+def train(dataset: str, seed: int, options: list[str], keep: Path | None) -> dict[str, object]:
     """One run of `cnn train`; its metrics."""
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "run"
+        out = (keep or Path(folder)) / f"{dataset}-seed-{seed}"
         code = "from cnn_from_scratch.cli import main; main()"
         command = [sys.executable, "-c", code, "train", dataset, "--seed", str(seed), "--out", str(out), *options]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -44,11 +44,12 @@ def five_folds(seed: int) -> list[float]:
 
 
 def _without_paths(arguments: list[str]) -> list[str]:
-    """The arguments less ``--data-dir`` and where that is on this machine."""
-    if "--data-dir" not in arguments:
-        return arguments
-    at = arguments.index("--data-dir")
-    return arguments[:at] + arguments[at + 2 :]
+    """The arguments less the options that name folders of this machine."""
+    for option in ("--data-dir", "--keep"):
+        if option in arguments:
+            at = arguments.index(option)
+            arguments = arguments[:at] + arguments[at + 2 :]
+    return arguments
 
 
 def main() -> None:
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("dataset")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--folds", action="store_true")
+    parser.add_argument("--keep", type=Path, help="keep the run folders here")
     arguments, options = parser.parse_known_args()
 
     if arguments.folds:
@@ -64,7 +66,7 @@ def main() -> None:
     else:
         runs = []
         for seed in arguments.seeds:
-            metrics = train(arguments.dataset, seed, options)
+            metrics = train(arguments.dataset, seed, options, arguments.keep)
             kept = ("seed", "test_accuracy", "test_loss", "epochs", "seconds", "parameters", "model")
             runs.append({key: metrics[key] for key in kept if key in metrics})
             print(runs[-1], flush=True)
