@@ -112,6 +112,7 @@ def test_what_is_printed(trained):
     accuracy = 100 * metrics(folder)["test_accuracy"]
     assert f"{accuracy:.2f} % of 359 test images are read right." in output
     assert "epoch 1/1  loss " in output
+    assert "1 epoch in " in output
     assert f"Next: cnn predict {folder} image.png  or  cnn evaluate {folder}" in output
     assert "Traceback" not in output
 
