@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from cnn_from_scratch.cli import session, training_run
+from cnn_from_scratch.cli import job, training_run
 from cnn_from_scratch.cli.app import app
 from cnn_from_scratch.cli.recipes import AUGMENTATIONS, RECIPES, Recipe, changed_recipe
 from cnn_from_scratch.cli.saved_run import load_run
@@ -51,7 +51,7 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Pictures take seconds, and only one test looks at them."""
-    monkeypatch.setattr(session, "_pictures", lambda *args: [])
+    monkeypatch.setattr(job, "_pictures", lambda *args: [])
 
 
 @pytest.fixture(scope="module")
@@ -378,7 +378,7 @@ def test_ctrl_c_before_anything_was_done(monkeypatch):
     def press(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(session, "load_dataset", press)
+    monkeypatch.setattr(job, "load_dataset", press)
     result = cnn("train", *QUICK)
     assert (result.exit_code, result.output) == (130, "cnn: interrupted\n")
     assert os.listdir() == []

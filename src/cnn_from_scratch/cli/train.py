@@ -118,8 +118,8 @@ def train(
     """
     from ..models import MODELS
     from .catalogue import LOADERS, recipe_name
+    from .job import Job, train_job
     from .recipes import AUGMENTATIONS, RECIPES, changed_recipe
-    from .session import Session, train_session
 
     if dataset not in LOADERS and not Path(dataset).is_dir():
         raise typer.BadParameter(f"{dataset!r} is none of {', '.join(LOADERS)}, and no folder.", param_hint="dataset")
@@ -144,4 +144,4 @@ def train(
     }
     changes = {name: value for name, value in given.items() if value is not None}
     recipe = changed_recipe(RECIPES[recipe_name(dataset)], changes)
-    train_session(Session(dataset, recipe, seed, shards, data_dir, (size, size)), out, force=force)
+    train_job(Job(dataset, recipe, seed, shards, data_dir, (size, size)), out, force=force)

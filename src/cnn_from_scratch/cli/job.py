@@ -27,7 +27,7 @@ from .saved_run import run_metadata
 from .training_run import Trained, build_model, fit_recipe
 
 
-class Session(NamedTuple):
+class Job(NamedTuple):
     """What is to be done."""
 
     dataset: str
@@ -54,37 +54,37 @@ class Session(NamedTuple):
         return shlex.join([*words, "--seed", str(self.seed), "--shards", str(self.shards or default_shards())])
 
 
-def train_session(session: Session, out: Path | None, *, force: bool) -> None:
+def train_job(job: Job, out: Path | None, *, force: bool) -> None:
     """Train, and leave a folder. Leaves the program with 130 after Ctrl-C, and with 1 if the numbers went astray."""
-    dataset = load_dataset(session.dataset, data_dir=session.data_dir, size=session.size)
-    model = build_model(session.recipe, dataset, seed=session.seed)
-    name = session.dataset if session.dataset in LOADERS else Path(session.dataset).resolve().name
+    dataset = load_dataset(job.dataset, data_dir=job.data_dir, size=job.size)
+    model = build_model(job.recipe, dataset, seed=job.seed)
+    name = job.dataset if job.dataset in LOADERS else Path(job.dataset).resolve().name
     with new_run_folder(out, name, force=force) as folder, sigterm_like_ctrl_c():
-        trained = _fit(session, dataset, model)
-        _keep(folder, session, dataset, trained)
+        trained = _fit(job, dataset, model)
+        _keep(folder, job, dataset, trained)
         evaluation = None
         try:
             if trained.stopped is None:
                 evaluation = trained.evaluate(dataset)
         except KeyboardInterrupt as error:
             trained = trained._replace(stopped=error)
-        write_metrics(folder, _metrics(session, dataset, trained, evaluation))
+        write_metrics(folder, _metrics(job, dataset, trained, evaluation))
         if evaluation is None:
-            _leave_early(folder, session.recipe.epochs, trained)
+            _leave_early(folder, job.recipe.epochs, trained)
         else:
             pictures = _pictures(folder, dataset, trained, evaluation)
             print_trained(folder, [MODEL, HISTORY, METRICS, *pictures], dataset, trained, evaluation)
 
 
-def _fit(session: Session, dataset: Dataset, model: Sequential) -> Trained:
+def _fit(job: Job, dataset: Dataset, model: Sequential) -> Trained:
     """Train, with a bar on a terminal and a line for each epoch elsewhere."""
     on_terminal = sys.stderr.isatty()
     return fit_recipe(
-        session.recipe,
+        job.recipe,
         dataset,
         model,
-        seed=session.seed,
-        shards=session.shards,
+        seed=job.seed,
+        shards=job.shards,
         callbacks=[] if on_terminal else [LinePerEpoch()],
         progress=on_terminal,
     )
@@ -117,16 +117,16 @@ def sigterm_like_ctrl_c() -> Iterator[None]:
 # --- what is kept ---------------------------------------------------------------------------------------------------
 
 
-def _keep(folder: Path, session: Session, dataset: Dataset, trained: Trained) -> None:
+def _keep(folder: Path, job: Job, dataset: Dataset, trained: Trained) -> None:
     """The model and its history, before anything else can go wrong."""
     shape = dataset.train.x.shape[1:]
-    preparation = session.recipe.preparation
-    metadata = run_metadata(session.source, dataset.classes, shape, trained.normalization, preparation)
+    preparation = job.recipe.preparation
+    metadata = run_metadata(job.source, dataset.classes, shape, trained.normalization, preparation)
     save_model(trained.model, folder / MODEL, metadata=metadata)
     write_history(folder, trained.history)
 
 
-def _metrics(session: Session, dataset: Dataset, trained: Trained, evaluation: Evaluation | None) -> dict[str, Any]:
+def _metrics(job: Job, dataset: Dataset, trained: Trained, evaluation: Evaluation | None) -> dict[str, Any]:
     last = trained.history.rows[-1] if len(trained.history) else {}
     return {
         "test_accuracy": None if evaluation is None else evaluation.accuracy,
@@ -135,15 +135,15 @@ def _metrics(session: Session, dataset: Dataset, trained: Trained, evaluation: E
         "val_loss": last.get("val_loss"),
         "interrupted": isinstance(trained.stopped, KeyboardInterrupt),
         "stopped": None if trained.stopped is None else str(trained.stopped) or type(trained.stopped).__name__,
-        "dataset": session.source,
+        "dataset": job.source,
         "train_images": len(dataset.train.x),
         "test_images": len(dataset.test.x),
         "parameters": sum(array.size for array in trained.model.params.values()),
         "seconds": round(trained.seconds, 3),
-        "seed": session.seed,
-        "shards": session.shards or default_shards(),
-        "command": session.command,
-        **session.recipe._asdict(),
+        "seed": job.seed,
+        "shards": job.shards or default_shards(),
+        "command": job.command,
+        **job.recipe._asdict(),
         "epochs": len(trained.history),
     }
 
