@@ -63,3 +63,10 @@ def test_public_names_are_at_the_top(name):
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'cnn_from_scratch' has no attribute 'Conv3d'"):
         cnn_from_scratch.Conv3d  # noqa: B018
+
+
+def test_a_star_import_brings_every_public_name_and_no_room():
+    names: dict[str, object] = {}
+    exec("from cnn_from_scratch import *", names)
+    assert {"Conv2d", "fit", "conv_forward", "load_digits"} <= names.keys()
+    assert not {"ops", "layers", "data"} & names.keys()

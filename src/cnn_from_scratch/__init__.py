@@ -30,6 +30,8 @@ _OFFERING = ("errors", "layers", "ops", "optim", "models", "training", "formats"
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__all__":  # asked for by `from cnn_from_scratch import *`
+        return [n for n in __dir__() if n not in _ROOMS]
     if name in _ROOMS:
         return importlib.import_module(f".{name}", __name__)
     if not name.startswith("_"):

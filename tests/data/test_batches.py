@@ -147,8 +147,12 @@ def test_any_layout_gives_the_same_contiguous_batch():
             TypeError,
             "data must be a pair of arrays (x, y), or have __len__ and batch(indices, rng); got ndarray",
         ),
-        (lambda: batch_count(3, 0), ValueError, "batch_size must be an int >= 1, got 0"),
-        (lambda: iterate_batches(numbers(3), 2.0, seed=0), ValueError, "batch_size must be an int >= 1, got 2.0"),
+        (lambda: batch_count(3, 0), ValueError, "batch_count: batch_size must be an int >= 1, got 0"),
+        (
+            lambda: iterate_batches(numbers(3), 2.0, seed=0),
+            ValueError,
+            "batch_count: batch_size must be an int >= 1, got 2.0",
+        ),
         (
             lambda: iterate_batches(numbers(3), 2, seed=0, prefetch=-1),
             ValueError,

@@ -449,6 +449,8 @@ def test_shapes_that_do_not_fit(layer, input_shape, message):
         (lambda: PReLU(0), ShapeError, "PReLU: num_parameters must be an int >= 1, got 0"),
         (lambda: GELU("erf"), ValueError, "GELU: approximate must be 'none' or 'tanh', got 'erf'"),
         (lambda: Softplus(0.0), ValueError, "Softplus: beta must be above 0, got 0.0"),
+        (lambda: Softmax("C"), TypeError, "Softmax: dim must be an int, got 'C'"),
+        (lambda: Dropout("half"), ValueError, "Dropout: p must be in [0, 1), got 'half'"),
         (lambda: Softmax(0), ShapeError, "Softmax: dim must not be 0, for axis 0 is the batch"),
         (lambda: BatchNorm2d(0), ShapeError, "BatchNorm2d: num_features must be an int >= 1, got 0"),
         (lambda: BatchNorm2d(4, eps=-1), ValueError, "BatchNorm2d: eps must be at least 0, got -1"),
@@ -488,3 +490,9 @@ def test_bad_arguments_are_named(make, error, message):
     with pytest.raises(error) as caught:
         make()
     assert str(caught.value) == message
+
+
+def test_sizes_may_be_numpys_numbers():
+    layer = Conv2d(np.int64(1), np.int32(2), 3)
+    assert repr(layer) == "Conv2d(1, 2, 3)"
+    assert type(layer.out_channels) is int

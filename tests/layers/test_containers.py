@@ -540,6 +540,12 @@ CONV = Conv2d(2, 2, 1)
             ValueError,
             "Residual: body_name and shortcut_name must differ, both are 'a'",
         ),
+        (lambda: Sequential({1: ReLU()}), TypeError, "Sequential: a child's name must be a str, got 1"),
+        (
+            lambda: Concat(ReLU(), GlobalAvgPool2d()).forward(np.ones((1, 2, 3, 3), np.float32), Context()),
+            ShapeError,
+            "Concat: outputs must agree in all axes but axis 1, got [(1, 2, 3, 3), (1, 2, 1, 1)]",
+        ),
         (lambda: Concat(), ValueError, "Concat: at least one branch is needed"),
         (
             lambda: Sequential(Linear(2, 2)).astype(np.float16),

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from cnn_from_scratch.errors import ShapeError
 from cnn_from_scratch.layers import (
     BatchNorm2d,
     Concat,
@@ -99,6 +100,15 @@ def test_says_what_is_frozen_and_in_which_dtype():
 def test_a_plain_layer_has_a_summary_too():
     table = Linear(3, 2).summary((3,))
     assert [(row.key, row.parameters) for row in table.rows] == [("", 8)]
+
+
+@pytest.mark.parametrize("input_shape", [5, "abc", (), (1, 8.0, 8), (1, 0, 8), [1, True]])
+def test_a_shape_that_is_none_is_named(input_shape):
+    with pytest.raises(ShapeError) as caught:
+        Sequential().summary(input_shape)
+    assert str(caught.value) == (
+        f"summary: input_shape must be the shape of one example, as in (C, H, W), in ints >= 1; got {input_shape!r}"
+    )
 
 
 def test_an_empty_model_has_an_empty_table():

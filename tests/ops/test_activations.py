@@ -330,6 +330,12 @@ def test_bad_arrays_are_named(activation):
             "gelu_forward: approximate must be 'none' or 'tanh', got 'erf'",
         ),
         (
+            lambda: ops.leaky_relu_forward(X, negative_slope="a"),
+            TypeError,
+            "leaky_relu_forward: negative_slope must be a number, got 'a'",
+        ),
+        (lambda: ops.elu_forward(X, alpha=None), TypeError, "elu_forward: alpha must be a number, got None"),
+        (
             lambda: ops.softplus_forward(X, beta=0.0),
             ValueError,
             "softplus_forward: beta must be above 0, got 0.0",

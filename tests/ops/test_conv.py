@@ -217,6 +217,11 @@ X, W = np.ones((2, 3, 8, 8)), np.ones((6, 4, 3, 3))
             "but kernel 3 with dilation 4 reaches over 9",
         ),
         (
+            lambda: conv_forward(X, W[:0, :3]),
+            ShapeError,
+            "conv_forward: at least one channel and one filter are needed; got x (2, 3, 8, 8), weight (0, 3, 3, 3)",
+        ),
+        (
             lambda: conv_forward(X, W[:, :3], algorithm="fft"),
             ValueError,
             "conv_forward: algorithm must be one of auto, loops, im2col, im2row, got 'fft'",

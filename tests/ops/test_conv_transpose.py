@@ -292,6 +292,12 @@ SHAPES = "got x (2, 3, 4, 5), weight"
             "conv_transpose_forward: nothing is left: height 0 with kernel 3 becomes 2, but padding takes 0 and 0 away",
         ),
         (
+            lambda: conv_transpose_forward(X, W[:, :0]),
+            ShapeError,
+            "conv_transpose_forward: at least one channel and one filter are needed; "
+            f"got x {X.shape}, weight {W[:, :0].shape}",
+        ),
+        (
             lambda: conv_transpose_forward(X.astype(np.float32), W),
             TypeError,
             "conv_transpose_forward: arguments have different dtypes (x float32, weight float64); convert them to one",

@@ -133,6 +133,11 @@ X = np.ones((2, 3))
             "dropout_forward: p must be in [0, 1), got nan",
         ),
         (
+            lambda: dropout_forward(X, p="half", train=True, rng=None),
+            ValueError,
+            "dropout_forward: p must be in [0, 1), got 'half'",
+        ),
+        (
             lambda: dropout_forward(X, p=0.5, train=True, rng=None),
             TypeError,
             "dropout_forward: rng must be a numpy.random.Generator where train is True and p > 0, got None",

@@ -131,6 +131,9 @@ def test_bad_input_is_named(name):
         with pytest.raises(ShapeError) as caught:
             forward(x, axis=axis)
         assert str(caught.value) == f"{name}_forward: axis must be in [-2, 2) for x (2, 3), got {axis}"
+    with pytest.raises(TypeError) as caught:
+        forward(x, axis=None)
+    assert str(caught.value) == f"{name}_forward: axis must be an int, got None"
     with pytest.raises(ShapeError) as caught:
         forward(np.array(1.0))
     assert str(caught.value) == f"{name}_forward: axis must be in [0, 0) for x (), got -1"

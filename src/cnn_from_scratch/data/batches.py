@@ -111,7 +111,7 @@ def batch_count(examples: int, batch_size: int, *, drop_last: bool = False) -> i
     (3, 2)
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-        raise ValueError(f"batch_size must be an int >= 1, got {batch_size!r}")
+        raise ValueError(f"batch_count: batch_size must be an int >= 1, got {batch_size!r}")
     return examples // batch_size if drop_last else -(-examples // batch_size)
 
 

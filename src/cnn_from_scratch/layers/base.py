@@ -236,11 +236,12 @@ def require_rank(layer: Layer, input_shape: Shape, axes: str) -> None:
 
 
 def require_counts(layer: Layer, *names: str) -> None:
-    """Raise unless each of these attributes is an int of at least 1."""
+    """Raise unless each of these attributes is an int of at least 1; NumPy's become Python's."""
     for name in names:
         value = getattr(layer, name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise ShapeError(f"{type(layer).__name__}: {name} must be an int >= 1, got {value!r}")
+        setattr(layer, name, int(value))
 
 
 def weight_and_bias(dweight: Array | None, dbias: Array | None) -> Grads:

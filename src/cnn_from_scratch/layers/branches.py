@@ -129,6 +129,8 @@ class Concat(_Branches):
     def forward(self, x: Array, ctx: Context) -> tuple[Array, ConcatCache]:
         """Every branch sees x."""
         outputs, caches = zip(*(self._forward(name, x, ctx) for name in self.children), strict=True)
+        if len({(len(y), *y.shape[2:]) for y in outputs}) > 1:
+            raise ShapeError(f"Concat: outputs must agree in all axes but axis 1, got {[y.shape for y in outputs]}")
         sizes = [y.shape[1] for y in outputs]
         return _side_by_side(outputs), ConcatCache(list(caches), ctx, sizes)
 

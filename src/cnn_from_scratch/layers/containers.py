@@ -37,6 +37,8 @@ class Container(Layer):
         for name, child in children.items():
             if not isinstance(child, Layer):
                 raise TypeError(f"{type(self).__name__}: child {name!r} must be a Layer, got {type(child).__name__}")
+            if not isinstance(name, str):
+                raise TypeError(f"{type(self).__name__}: a child's name must be a str, got {name!r}")
             if "." in name:
                 raise ValueError(f"{type(self).__name__}: a child's name must hold no dot, got {name!r}")
         self.children = dict(children)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..ops import DropoutCache, dropout_backward, dropout_forward
 from ..typing import Array
 from .context import Context
@@ -20,7 +22,6 @@ class Dropout(PlainLayer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from cnn_from_scratch.randomness import Place
     >>> y, _ = Dropout(0.5).forward(np.ones((1, 6), np.float32), Context(train=True, rng=Place(seed=1)))
     >>> np.unique(y)
@@ -31,7 +32,7 @@ class Dropout(PlainLayer):
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
-        if not 0 <= p < 1:
+        if not isinstance(p, int | float | np.floating) or not 0 <= p < 1:
             raise ValueError(f"Dropout: p must be in [0, 1), got {p!r}")
         self.p = p
 

@@ -33,6 +33,8 @@ class Softmax(PlainLayer):
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
+        if isinstance(dim, bool) or not isinstance(dim, int):
+            raise TypeError(f"{type(self).__name__}: dim must be an int, got {dim!r}")
         if dim == 0:
             raise ShapeError(f"{type(self).__name__}: dim must not be 0, for axis 0 is the batch")
         self.dim = dim

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..errors import ShapeError
 from .base import Layer, Shape
 from .containers import Container
 from .context import join
@@ -111,9 +112,20 @@ def summarize(model: Layer, input_shape: Shape) -> Summary:
     total                                   1,490          2,736  1.7 KiB
     for one example (1, 8, 8) in float32; 1,490 parameters take 5.8 KiB
     """
-    input_shape = tuple(input_shape)
+    input_shape = _example_shape(input_shape)
     model.output_shape(input_shape)  # an error from here names the layer with its full key
     return Summary(input_shape, str(model.dtype), tuple(_rows(model, input_shape, "", model.dtype.itemsize)))
+
+
+def _example_shape(input_shape: Shape) -> Shape:
+    """As a tuple of Python's ints, each at least 1."""
+    if isinstance(input_shape, tuple | list):
+        lengths = [n for n in input_shape if isinstance(n, int | np.integer) and not isinstance(n, bool) and n >= 1]
+        if lengths and len(lengths) == len(input_shape):
+            return tuple(map(int, lengths))
+    raise ShapeError(
+        f"summary: input_shape must be the shape of one example, as in (C, H, W), in ints >= 1; got {input_shape!r}"
+    )
 
 
 def _rows(layer: Layer, input_shape: Shape, key: str, itemsize: int) -> Iterator[SummaryRow]:

@@ -73,6 +73,11 @@ class LeakyReluCache(NamedTuple):
 def leaky_relu_forward(x: Array, *, negative_slope: float = 0.01) -> tuple[Array, LeakyReluCache]:
     """y = max(x, 0) + negative_slope * min(x, 0)
 
+    Raises
+    ------
+    TypeError
+        If x is not of floats, or negative_slope is no number.
+
     References
     ----------
     Maas, Hannun, Ng: Rectifier Nonlinearities Improve Neural Network Acoustic Models (2013).
@@ -83,6 +88,7 @@ def leaky_relu_forward(x: Array, *, negative_slope: float = 0.01) -> tuple[Array
     >>> y
     array([-1.,  0.,  3.])
     """
+    _check_number("leaky_relu_forward", "negative_slope", negative_slope)
     y = np.minimum(x, 0, out=np.empty_like(x))
     y *= negative_slope
     y += np.maximum(x, 0)
@@ -104,6 +110,11 @@ def leaky_relu_backward(dy: Array, cache: LeakyReluCache) -> Array:
     below *= cache.negative_slope
     dx += below
     return dx
+
+
+def _check_number(function: str, name: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise TypeError(f"{function}: {name} must be a number, got {value!r}")
 
 
 def _split(dy: Array, x: Array) -> tuple[Array, Array]:
@@ -211,6 +222,11 @@ class EluCache(NamedTuple):
 def elu_forward(x: Array, *, alpha: float = 1.0) -> tuple[Array, EluCache]:
     """y = x where x > 0, else alpha * (exp(x) - 1)
 
+    Raises
+    ------
+    TypeError
+        If x is not of floats, or alpha is no number.
+
     References
     ----------
     Clevert, Unterthiner, Hochreiter: Fast and Accurate Deep Network Learning by Exponential Linear Units (2016).
@@ -222,6 +238,7 @@ def elu_forward(x: Array, *, alpha: float = 1.0) -> tuple[Array, EluCache]:
     >>> y
     array([-0.5,  0. ,  3. ])
     """
+    _check_number("elu_forward", "alpha", alpha)
     y = np.minimum(x, 0, out=np.empty_like(x))
     np.expm1(y, out=y)
     y *= alpha

@@ -113,6 +113,8 @@ def _check_channels(x: Array, weight: Array, groups: int) -> None:
     if isinstance(groups, bool) or not isinstance(groups, int | np.integer) or groups < 1:
         raise ShapeError(f"conv_forward: groups must be an int >= 1, got {groups!r}")
     shapes = f"got x {tuple(x.shape)}, weight {tuple(weight.shape)}"
+    if not (C and F):
+        raise ShapeError(f"conv_forward: at least one channel and one filter are needed; {shapes}")
     if C % groups or F % groups:
         raise ShapeError(f"conv_forward: groups={groups} must divide C={C} and F={F}; {shapes}")
     if CG * groups != C:

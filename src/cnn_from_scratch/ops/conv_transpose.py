@@ -232,6 +232,8 @@ def _check_channels(x: Array, weight: Array, groups: int) -> None:
     if isinstance(groups, bool) or not isinstance(groups, int | np.integer) or groups < 1:
         raise ShapeError(f"conv_transpose_forward: groups must be an int >= 1, got {groups!r}")
     shapes = f"got x {tuple(x.shape)}, weight {tuple(weight.shape)}"
+    if not (C and weight.shape[1]):
+        raise ShapeError(f"conv_transpose_forward: at least one channel and one filter are needed; {shapes}")
     if C != weight.shape[0]:
         raise ShapeError(f"conv_transpose_forward: x has C={C} channels but weight expects {weight.shape[0]}; {shapes}")
     if C % groups:

@@ -58,7 +58,7 @@ def dropout_forward(x: Array, *, p: float, train: bool, rng: np.random.Generator
     >>> y
     array([0., 2., 2., 2., 0., 0.])
     """
-    if not 0 <= p < 1:
+    if not isinstance(p, int | float | np.floating) or not 0 <= p < 1:
         raise ValueError(f"dropout_forward: p must be in [0, 1), got {p!r}")
     if not train or p == 0:
         return x, DropoutCache(None, p)

@@ -138,6 +138,8 @@ def _below_maximum(x: Array, axis: int) -> Array:
 
 
 def _check_axis(function: str, x: Array, axis: int) -> None:
+    if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
+        raise TypeError(f"{function}: axis must be an int, got {axis!r}")
     if not -x.ndim <= axis < x.ndim:
         raise ShapeError(f"{function}: axis must be in [{-x.ndim}, {x.ndim}) for x {tuple(x.shape)}, got {axis}")
     if x.shape[axis] == 0:
