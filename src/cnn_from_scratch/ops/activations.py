@@ -29,6 +29,11 @@ class ReluCache(NamedTuple):
 def relu_forward(x: Array) -> tuple[Array, ReluCache]:
     """y = max(x, 0), and NaN stays NaN
 
+    Raises
+    ------
+    TypeError
+        If x is not an array of floats (float16 computes in float32 and comes back float16).
+
     References
     ----------
     Nair, Hinton: Rectified Linear Units Improve Restricted Boltzmann Machines (2010).

@@ -42,6 +42,11 @@ class SigmoidCache(NamedTuple):
 def sigmoid_forward(x: Array) -> tuple[Array, SigmoidCache]:
     """y = 1 / (1 + exp(-x))
 
+    Raises
+    ------
+    TypeError
+        If x is not an array of floats (float16 computes in float32 and comes back float16).
+
     Examples
     --------
     >>> y, cache = sigmoid_forward(np.log([0.25, 1.0, 4.0]))
@@ -82,6 +87,11 @@ class TanhCache(NamedTuple):
 @float_op("x")
 def tanh_forward(x: Array) -> tuple[Array, TanhCache]:
     """y = tanh(x) = 2 * sigmoid(2 * x) - 1
+
+    Raises
+    ------
+    TypeError
+        If x is not an array of floats (float16 computes in float32 and comes back float16).
 
     Examples
     --------
@@ -193,6 +203,11 @@ class SiluCache(NamedTuple):
 @float_op("x")
 def silu_forward(x: Array) -> tuple[Array, SiluCache]:
     """y = x * sigmoid(x), also called swish; 0 at x = -inf, its limit
+
+    Raises
+    ------
+    TypeError
+        If x is not an array of floats (float16 computes in float32 and comes back float16).
 
     References
     ----------

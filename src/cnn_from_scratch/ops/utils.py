@@ -320,6 +320,13 @@ def initialize_filters(
     -------
     weight : (F, C, FH, FW)
 
+    Raises
+    ------
+    ShapeError
+        If a size is no int of at least 1.
+    ValueError
+        If rng is none of these.
+
     References
     ----------
     He, Zhang, Ren, Sun: Delving Deep into Rectifiers (2015), equation 10. https://arxiv.org/abs/1502.01852
@@ -337,6 +344,11 @@ def initialize_filters(
 
 def initialize_bias(F: int, *, dtype: npt.DTypeLike = np.float32) -> Array:
     """One zero for each of `F` filters.
+
+    Raises
+    ------
+    ShapeError
+        If F is no int of at least 1.
 
     Examples
     --------
