@@ -254,6 +254,25 @@ def test_ctrl_c_waits_for_the_end_of_the_step():
     assert not [t for t in threading.enumerate() if t.name.startswith("cnn-")]
 
 
+def test_ctrl_c_during_validation_is_not_lost():
+    class Press(Callback):
+        def after_evaluation(self, progress):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        quick(network(), bars(), epochs=1, validation=bars(4), callbacks=[Press()])
+
+
+def test_a_training_that_explodes_says_so_without_a_warning():
+    with pytest.raises(FloatingPointError, match=r"^fit: the loss is (nan|inf) \(layer '\d' is the first"):
+        quick(network(), bars(), epochs=5, optimizer=SGD(lr=1e30))
+
+
+def test_what_is_no_model_is_refused():
+    with pytest.raises(TypeError, match=r"^fit: model must be a Layer, such as a Sequential, got None$"):
+        quick(None, bars())
+
+
 def test_regression_and_a_loss_of_your_own():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((64, 3)).astype(np.float32)
@@ -309,6 +328,23 @@ X, Y = bars(4)
         ({"validation": 1.5}, ValueError, r"^fit: validation must be a share between 0 and 1, or data; got 1.5$"),
         ({"trainable": "9.*"}, ValueError, r"^fit: trainable='9.\*' matches no key; the keys are 0.weight, "),
         ({"drop_last": True}, ValueError, r"^fit: 4 examples make no batch of 16 with drop_last=True$"),
+        (
+            {"optimizer": "adam"},
+            TypeError,
+            r"^fit: optimizer must be an Optimizer, such as Adam\(lr=1e-3\), got 'adam'$",
+        ),
+        ({"optimizer": Adam}, TypeError, r"^fit: optimizer must be an Optimizer, .*class"),
+        ({"schedule": 0.1}, TypeError, r"^fit: schedule must be a function or None, got 0.1$"),
+        ({"augment": "flip"}, TypeError, r"^fit: augment must be a function or None, got 'flip'$"),
+        ({"callbacks": EarlyStopping()}, TypeError, r"^fit: callbacks must be a list of Callback objects, got <"),
+        ({"callbacks": [EarlyStopping]}, TypeError, r"^fit: callbacks must be a list of Callback objects, got \["),
+        (
+            {"callbacks": [EarlyStopping()]},
+            ValueError,
+            r"^EarlyStopping: nothing is held out to measure 'val_loss' on;",
+        ),
+        ({"callbacks": [BestWeights()]}, ValueError, r"^BestWeights: nothing is held out to measure 'val_loss' on;"),
+        ({"shards": 17}, ValueError, r"^fit: shards=17 cannot share a batch_size of 16; each needs an example$"),
         ({"loss": "hinge"}, ValueError, r"^loss must be one of cross_entropy, "),
         ({"data": (X, Y + 5)}, (IndexError, ValueError), r"cross_entropy_forward: .*"),
     ],

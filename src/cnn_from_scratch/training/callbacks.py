@@ -23,6 +23,7 @@ class Progress(NamedTuple):
     step: int  # within the epoch, from 0
     steps_per_epoch: int
     epochs: int
+    validates: bool = False  # whether there is something to measure val_loss and val_accuracy on
 
 
 class Callback:
@@ -61,6 +62,11 @@ def _better(value: float, best: float, monitor: str, min_delta: float = 0.0) -> 
 
 def _worst(monitor: str) -> float:
     return -math.inf if monitor.endswith("accuracy") else math.inf
+
+
+def _check_monitor(callback: str, monitor: str, progress: Progress) -> None:
+    if monitor.startswith("val_") and not progress.validates:
+        raise ValueError(f"{callback}: nothing is held out to measure {monitor!r} on; give fit a validation=...")
 
 
 def _value(callback: str, monitor: str, row: dict[str, Any]) -> float:
@@ -102,6 +108,7 @@ class EarlyStopping(Callback):
 
     def on_train_begin(self, progress: Progress) -> None:
         """Forget an earlier training."""
+        _check_monitor("EarlyStopping", self.monitor, progress)
         self.best, self.waited = _worst(self.monitor), 0
 
     def on_epoch_end(self, progress: Progress, row: dict[str, Any]) -> bool:
@@ -131,6 +138,7 @@ class BestWeights(Callback):
 
     def on_train_begin(self, progress: Progress) -> None:
         """Forget an earlier training."""
+        _check_monitor("BestWeights", self.monitor, progress)
         self.best, self.epoch, self._kept = _worst(self.monitor), 0, {}
 
     def after_evaluation(self, progress: Progress) -> None:

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """Figures of a model on some examples. Everything but the loss needs class indices as targets.
 
     Examples
     --------
     >>> report = Evaluation.of(np.array([[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]]), np.array([0, 1, 1]), loss=0.5)
-    >>> round(report.accuracy, 3)
-    0.667
+    >>> report
+    Evaluation(loss=0.5000, accuracy=0.6667, examples=3)
     >>> report.confusion(["cat", "dog"])
          cat  dog
     cat    1    0
@@ -37,6 +37,10 @@ class Evaluation:
     examples: int
     logits: Array  # (N, K), or whatever the model gives
     targets: Array
+
+    def __repr__(self) -> str:
+        accuracy = "" if self.accuracy is None else f", accuracy={self.accuracy:.4f}"
+        return f"Evaluation(loss={self.loss:.4f}{accuracy}, examples={self.examples})"
 
     @classmethod
     def of(cls, logits: Array, targets: Array, *, loss: float) -> Evaluation:

@@ -129,11 +129,15 @@ def fit(
     """
     _check_count("epochs", epochs)
     _check_count("batch_size", batch_size)
-    count = default_shards() if shards is None else _check_count("shards", shards)
+    count = min(default_shards(), batch_size) if shards is None else _check_count("shards", shards)
+    if count > batch_size:
+        raise ValueError(f"fit: shards={count} cannot share a batch_size of {batch_size}; each needs an example")
+    optimizer = Adam() if optimizer is None else optimizer
+    _check_kinds(model, optimizer, schedule, augment, callbacks)
     chosen = as_loss(loss, label_smoothing=label_smoothing)
     source, held_out = _split(data, validation, augment, seed)
     steps = _count_steps(source, batch_size, drop_last)
-    state = Progress(model, Adam() if optimizer is None else optimizer, History(), 0, 0, steps, epochs)
+    state = Progress(model, optimizer, History(), 0, 0, steps, epochs, held_out is not None)
     batches = partial(
         iterate_batches, source, batch_size, seed=seed, shuffle=shuffle, drop_last=drop_last, prefetch=prefetch
     )
@@ -152,6 +156,7 @@ def fit(
                 state.history.rows.append(row)
                 bar.end_epoch(row)
                 wishes = [callback.on_epoch_end(state, row) for callback in callbacks]  # every one is told
+                check_interrupt()
                 if any(wishes):
                     break
         finally:
@@ -198,13 +203,14 @@ def _step(state: Progress, x: Array, y: Array, how: _How) -> StepResult:
     if y.dtype.kind == "f":
         y = y.astype(model.dtype, copy=False)
     result = compute_gradients(model, x, y, how.loss, group=how.group, place=place)
-    _check_finite(model, x, result, place)
+    _check_finite(model, x, result, place)  # says what an overflow on the way has come to
     grads = result.grads
     if how.clip_value is not None:
         grads = clip_grad_value(grads, how.clip_value)
     if how.clip_norm is not None:
         _, grads = clip_grad_norm(grads, how.clip_norm)
-    state.optimizer.step(model.params, grads)
+    with np.errstate(over="ignore", invalid="ignore"):
+        state.optimizer.step(model.params, grads)
     model.commit(result.caches)
     return result._replace(grads=grads)
 
@@ -230,7 +236,8 @@ def _first_layer_not_finite(model: Layer, x: Array, place: Place) -> str | None:
         if phase == "forward" and not found and not np.isfinite(values["output"]).all():
             found.append(key)
 
-    model.forward(in_fast_order(x), Context(train=True, rng=place, tap=tap))
+    with np.errstate(all="ignore"):
+        model.forward(in_fast_order(x), Context(train=True, rng=place, tap=tap))
     return found[0] if found else None
 
 
@@ -302,6 +309,21 @@ def _only_trainable(model: Layer, patterns: str | Sequence[str]) -> Iterator[Non
 def _tell(callbacks: Sequence[Callback], event: str, state: Progress) -> None:
     for callback in callbacks:
         getattr(callback, event)(state)
+
+
+def _check_kinds(
+    model: object, optimizer: object, schedule: object, augment: object, callbacks: Sequence[object]
+) -> None:
+    """The right kinds of things, before anything is computed."""
+    if not isinstance(model, Layer):
+        raise TypeError(f"fit: model must be a Layer, such as a Sequential, got {model!r}")
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"fit: optimizer must be an Optimizer, such as Adam(lr=1e-3), got {optimizer!r}")
+    for name, value in (("schedule", schedule), ("augment", augment)):
+        if value is not None and not callable(value):
+            raise TypeError(f"fit: {name} must be a function or None, got {value!r}")
+    if not isinstance(callbacks, Sequence) or not all(isinstance(callback, Callback) for callback in callbacks):
+        raise TypeError(f"fit: callbacks must be a list of Callback objects, got {callbacks!r}")
 
 
 def _check_count(name: str, value: int) -> int:

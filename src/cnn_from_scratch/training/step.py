@@ -42,6 +42,7 @@ def compute_gradients(
     """
     trainable = model.trainable
 
+    @np.errstate(over="ignore", invalid="ignore")  # infinity and NaN go on, as IEEE 754 has it: the caller looks
     def run(member: Member) -> _Shard:
         part = shard_slices(len(x), member.size)[member.rank]
         rng = None if place is None else place._replace(shard=member.rank)
