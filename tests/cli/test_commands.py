@@ -203,6 +203,13 @@ def test_summary_lists_the_networks():
         assert make(in_channels=size[0]).output_shape(size) == (10,)
 
 
+@pytest.mark.parametrize("args", [("summary",), ("data", "digits")])
+def test_tables_end_without_blanks(args):
+    lines = cnn(*args).output.splitlines()
+    assert len(lines) > 5
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
 def test_summary_of_a_network():
     output = cnn("summary", "vgg_small", "--input", "1x16x16").output
     assert output.count("conv1") == 1
@@ -300,6 +307,7 @@ def test_the_installed_command():
         (OSError(28, "No space left on device", "a/b"), "a/b: No space left on device"),
         (OSError(28, "No space left on device"), "No space left on device"),
         (OSError("no mirror"), "no mirror"),
+        (OSError("name it by data_dir=... or not"), "name it by --data-dir or not"),
         (MemoryError(), "MemoryError"),
         (FormatError("a.png: is no image"), "a.png: is no image"),
     ],

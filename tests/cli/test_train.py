@@ -25,8 +25,10 @@ from cnn_from_scratch.cli.training_run import build_model, train_recipe
 from cnn_from_scratch.data import digits_folds, load_digits, stratified_split
 from cnn_from_scratch.formats import load_metadata, load_model
 from cnn_from_scratch.models import MODELS
+from cnn_from_scratch.parallel import default_shards
 from cnn_from_scratch.training import fit
 
+CORES = default_shards()
 QUICK = ["--epochs", "1", "--batch-size", "256", "--shards", "1", "--validation", "0.05"]
 DIGITS = Recipe("digits_cnn", epochs=1, batch_size=256, augment="affine-8", preparation="uci-digit")
 
@@ -115,6 +117,7 @@ def test_what_is_printed(trained):
     assert "1 epoch in " in output
     assert f"Next: cnn predict {folder} image.png  or  cnn evaluate {folder}" in output
     assert "Traceback" not in output
+    assert [line for line in output.splitlines() if line != line.rstrip()] == []
 
 
 def test_the_command_repeats_the_run_bitwise(trained, no_pictures):
@@ -242,6 +245,24 @@ def test_an_empty_folder_needs_no_force(no_pictures):
         (["--epochs", "0"], "--epochs"),
         (["--optimizer", "lion"], "--optimizer"),
         (["--nonsense"], "--nonsense"),
+        (
+            ["--no-augment", "--augment", "shift"],
+            "Invalid value for --no-augment: contradicts --augment shift; give one of them.",
+        ),
+        (["--dropout", "1"], "Invalid value for '--dropout': must lie in [0, 1), got 1.0."),
+        (["--dropout", "-0.5"], "Invalid value for '--dropout': must lie in [0, 1), got -0.5."),
+        (["--average", "1"], "Invalid value for '--average': must lie in [0, 1), got 1.0."),
+        (["--label-smoothing", "1"], "Invalid value for '--label-smoothing': must lie in [0, 1), got 1.0."),
+        (["--label-smoothing", "nan"], "Invalid value for '--label-smoothing': must lie in [0, 1), got nan."),
+        (
+            ["--batch-size", "2", "--shards", "3"],
+            "Invalid value for --shards: 3 threads cannot share a batch of 2.",
+        ),
+        (
+            ["--batch-size", "5000", "--shards", str(4 * CORES + 1)],
+            f"Invalid value for --shards: {4 * CORES + 1} threads are too many here; at most {4 * CORES}, 4 for each "
+            "core.",
+        ),
     ],
 )
 def test_a_wrong_use_is_code_2(args, message):
@@ -258,10 +279,10 @@ def test_a_wrong_use_is_code_2(args, message):
         (
             ["--model", "lenet5"],
             "layer 'conv2' = Conv2d(6, 16, 5, weight_init='lecun_normal') does not take (6, 4, 4): Conv2d: the "
-            "kernel does not fit: height 4 padded by 0 and 0 is 4, but kernel 5 with dilation 1 reaches over 5",
+            "kernel does not fit: height 4 padded by 0 and 0 is 4, but kernel 5 with dilation 1 reaches over 5; the "
+            "model lenet5 is made for images of 28 x 28",
         ),
         (["--model", "resnet20", "--dropout", "0.5"], "the model resnet20 has no dropout to be set"),
-        (["--dropout", "1"], "Dropout: p must be in [0, 1), got 1.0"),
         (
             ["--validation", "0.0001"],
             "stratified_split: fraction=0.0001 of 1438 examples leaves 1438 for training and 0 for validation",
@@ -286,25 +307,99 @@ def test_damaged_data(tmp_path):
 
 
 def test_debug_shows_where_it_arose():
-    for args in (["train", "--dropout", "1", "--debug"], ["--debug", "train", "--dropout", "1"]):
+    wrong = ["--model", "resnet20", "--dropout", "0.5"]
+    for args in (["train", *wrong, "--debug"], ["--debug", "train", *wrong]):
         result = cnn(*args)
         assert isinstance(result.exception, ValueError)
-        assert str(result.exception) == "Dropout: p must be in [0, 1), got 1.0"
+        assert str(result.exception) == "the model resnet20 has no dropout to be set"
 
 
-def test_a_folder_that_cannot_be_made(monkeypatch, tmp_path):
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_folder_that_cannot_be_made(monkeypatch, tmp_path, number):
     def refuse(self, *args, **kwargs):
-        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        raise OSError(number, os.strerror(number), str(self))
 
     monkeypatch.setattr(Path, "mkdir", refuse)
+    rest = f"cannot write the folder of the run; choose another one by --out: {os.strerror(number)}\n"
     result = cnn("train", *QUICK, "--out", "run")
-    assert result.exit_code == 1
-    assert result.output == (
-        "cnn: run: cannot write the folder of the run; choose another one by --out: Permission denied\n"
+    assert (result.exit_code, result.output) == (1, f"cnn: run: {rest}")
+    assert cnn("train", *QUICK).output == f"cnn: {tmp_path}/runs: {rest}"
+
+
+def test_data_that_cannot_be_kept(monkeypatch, tmp_path):
+    def refuse(self, *args, **kwargs):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    result = cnn("train", "mnist", "--data-dir", tmp_path)
+    assert (result.exit_code, result.output) == (1, _cannot_keep(tmp_path / "mnist"))
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path / "cache"))
+    assert cnn("data", "mnist").output == _cannot_keep(tmp_path / "cache" / "mnist")
+
+
+def _cannot_keep(folder):
+    return (
+        f"cnn: {folder}: fetch: cannot write train-images-idx3-ubyte.gz into {folder}; choose another folder by "
+        "--data-dir or by the environment's CNN_DATA_DIR\n"
     )
-    assert cnn("train", *QUICK).output == (
-        f"cnn: {tmp_path}/runs: cannot write the folder of the run; choose another one by --out: Permission denied\n"
-    )
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """A file system on which nobody may write, not even root."""
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    try:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", folder], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("only root may mount a file system")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_file_system_that_is_read_only(read_only):
+    reason = "choose another one by --out: Read-only file system"
+    for out in (read_only, read_only / "run"):
+        result = cnn("train", *QUICK, "--out", out)
+        assert (result.exit_code, result.output) == (1, f"cnn: {out}: cannot write the folder of the run; {reason}\n")
+    result = cnn("train", "mnist", "--data-dir", read_only)
+    assert (result.exit_code, result.output) == (1, _cannot_keep(read_only / "mnist"))
+
+
+def test_a_file_is_no_folder_for_a_run():
+    Path("run").write_text("mine")
+    for force in ([], ["--force"]):
+        result = cnn("train", *QUICK, "--out", "run", *force)
+        assert result.exit_code == 1
+        assert result.output == "cnn: run is a file, not a folder; choose another one by --out\n"
+    assert Path("run").read_text() == "mine"
+
+
+@pytest.mark.parametrize("args", [("train", "mnist"), ("train", "digits"), ("data", "cifar10")])
+def test_a_folder_of_data_that_is_not_there(monkeypatch, args):
+    monkeypatch.setattr("socket.getaddrinfo", lambda *args, **options: pytest.fail("asked the network"))
+    for name in ("nowhere", "~no-such-user/data"):
+        result = cnn(*args, "--data-dir", name)
+        assert result.exit_code == 1
+        assert result.output == f"cnn: there is no folder {name!r}; --data-dir names one that is there\n"
+    assert os.listdir() == []
+
+
+def test_threads_are_no_more_than_images(no_pictures, monkeypatch):
+    monkeypatch.setattr("cnn_from_scratch.parallel.default_shards", lambda: 999)
+    assert cnn("train", "--epochs", 1, "--batch-size", 256, "--shards", 2, "--out", "a").exit_code == 0
+    monkeypatch.setattr(training_run, "fit", lambda *args, **options: pytest.fail(str(options["shards"])))
+    with pytest.raises(pytest.fail.Exception, match=r"^256$"):
+        CliRunner().invoke(app, ["train", "--batch-size", "256"], catch_exceptions=False)
+
+
+def test_a_broken_picture_is_named():
+    Path("photos/cat").mkdir(parents=True)
+    Path("photos/cat/0.png").write_text("no picture")
+    for args in (["data"], ["train"]):
+        result = cnn(*args, "photos")
+        assert result.exit_code == 1
+        assert result.output == "cnn: photos/cat/0.png: is no image (PNG, JPEG, BMP, GIF, WEBP, PPM, TIFF)\n"
 
 
 def test_a_full_disk_at_the_end(monkeypatch, no_pictures):

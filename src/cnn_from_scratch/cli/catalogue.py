@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..data import Dataset, load_cifar10, load_digits, load_fashion_mnist, load_image_folder, load_mnist
+from ..data.places import data_root
 
 LOADERS: dict[str, Callable[[Path | None], Dataset]] = {
     "digits": lambda data_dir: load_digits(),
@@ -23,7 +24,7 @@ def load_dataset(name: str, *, data_dir: Path | None = None, size: tuple[int, in
     name : str
         One of `LOADERS`, or a folder with a folder of pictures for each class.
     data_dir : path, optional
-        Where the files of a named data set lie, or are put.
+        Where the files of a named data set lie, or are put; it must be there.
     size : (H, W), optional
         To what the pictures of a folder are scaled.
 
@@ -31,7 +32,11 @@ def load_dataset(name: str, *, data_dir: Path | None = None, size: tuple[int, in
     ------
     ValueError
         If it is neither.
+    FileNotFoundError
+        If there is no folder `data_dir`.
     """
+    if data_dir is not None and not data_root(data_dir).is_dir():
+        raise FileNotFoundError(f"there is no folder {str(data_dir)!r}; --data-dir names one that is there")
     if name in LOADERS:
         return LOADERS[name](data_dir)
     if not Path(name).is_dir():

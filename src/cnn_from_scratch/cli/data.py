@@ -12,7 +12,9 @@ def data(
     name: Annotated[
         str, typer.Argument(help="digits, mnist, fashion-mnist, cifar10, or a folder of pictures.", show_default=False)
     ],
-    data_dir: Annotated[Path | None, typer.Option(help="Where it lies, or is downloaded to.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where it lies, or is downloaded to; an existing folder.")
+    ] = None,
 ) -> None:
     """Download a data set unless it is there, verify it, and count the images of every class.
 
@@ -25,7 +27,7 @@ def data(
     import numpy as np
 
     from .catalogue import LOADERS, load_dataset
-    from .output import console, plain_table
+    from .output import console, plain_table, print_table
 
     if name not in LOADERS and not Path(name).is_dir():
         raise typer.BadParameter(f"{name!r} is none of {', '.join(LOADERS)}, and no folder.", param_hint="name")
@@ -38,7 +40,7 @@ def data(
     for label, train, test in zip(dataset.classes, *counts, strict=True):
         table.add_row(label, f"{train:,}", f"{test:,}")
     table.add_row("all", f"{len(dataset.train.y):,}", f"{len(dataset.test.y):,}")
-    out.print(table)
+    print_table(table)
 
 
 def _place(name: str, data_dir: Path | None) -> str:

@@ -52,13 +52,19 @@ def say(message: str) -> None:
 def sentence(error: BaseException) -> str:
     """What an error says; the system's errors without their number, but with the file.
 
+    What the library calls data_dir=... is an option here.
+
     Examples
     --------
     >>> sentence(FileNotFoundError(2, "No such file or directory", "a.png"))
     'a.png: No such file or directory'
     >>> sentence(ValueError("x must be 1"))
     'x must be 1'
+    >>> sentence(ValueError("choose a folder by data_dir=..."))
+    'choose a folder by --data-dir'
     """
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error) or type(error).__name__
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    else:
+        text = str(error) or type(error).__name__
+    return text.replace("data_dir=...", "--data-dir")

@@ -10,7 +10,9 @@ import typer
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="The folder of a run, or its model.safetensors.", show_default=False)],
-    data_dir: Annotated[Path | None, typer.Option(help="Where the data set lies, or is downloaded to.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where the data set lies, or is downloaded to; an existing folder.")
+    ] = None,
 ) -> None:
     """Try a trained model on the test images: loss, accuracy, confusion, and every class.
 

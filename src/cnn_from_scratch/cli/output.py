@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -46,7 +47,7 @@ def print_trained(
     table.add_row("training", f"{epochs} epoch{'' if epochs == 1 else 's'} in {trained.seconds:.1f} s")
     table.add_row("folder", str(folder))
     table.add_row("files", ", ".join(files))
-    out.print(table)
+    print_table(table)
     run = shlex.quote(str(folder))
     out.print(f"\nNext: [bold]cnn predict {run} image.png[/bold]  or  [bold]cnn evaluate {run}[/bold]")
 
@@ -59,6 +60,15 @@ def plain_table(*columns: str) -> Table:
     return table
 
 
+def print_table(table: Table) -> None:
+    """On the standard output, without the blanks that fill the last column."""
+    out = console()
+    with out.capture() as printed:
+        out.print(table)
+    for line in printed.get().splitlines():
+        typer.echo(line.rstrip())
+
+
 def print_evaluation(evaluation: Evaluation, classes: Sequence[str]) -> None:
     """Loss, accuracy, top-k, confusion, and precision, recall and F1 of each class."""
     out = console()
@@ -69,14 +79,14 @@ def print_evaluation(evaluation: Evaluation, classes: Sequence[str]) -> None:
     for k in (2, 3, 5):
         if k < len(classes):
             table.add_row(f"top-{k} accuracy", f"{100 * evaluation.top_k(k):.2f} %")
-    out.print(table)
+    print_table(table)
     if len(classes) <= MOST_COLUMNS:
         out.print("\n[bold]Confusion[/bold]: a row for each true class, a column for what it was taken for")
         short = list(classes) if max(map(len, classes)) <= SHORT else [str(k) for k in range(len(classes))]
         long = [f"{k} {name}" if name != k else name for k, name in zip(short, classes, strict=True)]
-        out.print(_frame_table(evaluation.confusion().set_axis(long).set_axis(short, axis=1), ""))
+        print_table(_frame_table(evaluation.confusion().set_axis(long).set_axis(short, axis=1), ""))
     out.print("\n[bold]Classes[/bold]")
-    out.print(_frame_table(evaluation.per_class(classes), ""))
+    print_table(_frame_table(evaluation.per_class(classes), ""))
 
 
 def _frame_table(frame: pd.DataFrame, corner: str) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import platform
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from ..training import History
 
 MODEL, HISTORY, METRICS = "model.safetensors", "history.csv", "metrics.json"
 PROBE = ".can-be-written"
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)  # the last is no PermissionError by itself
 
 
 @contextlib.contextmanager
@@ -34,6 +36,8 @@ def new_run_folder(out: Path | None, dataset: str, *, force: bool) -> Iterator[P
     ------
     FileExistsError
         If `out` is there and not empty, and `force` was not given.
+    NotADirectoryError
+        If `out` is a file.
     PermissionError
         If the folder cannot be made or written.
     """
@@ -41,7 +45,9 @@ def new_run_folder(out: Path | None, dataset: str, *, force: bool) -> Iterator[P
         folder = _next_folder(dataset) if out is None else _chosen_folder(out, force)
         write_atomically(folder / PROBE, "")
         (folder / PROBE).unlink()
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in FORBIDDEN:
+            raise
         where = out or Path("runs").absolute()
         reason = f"cannot write the folder of the run; choose another one by --out: {error.strerror}"
         raise PermissionError(error.errno, reason, str(where)) from error
@@ -65,6 +71,8 @@ def _next_folder(dataset: str) -> Path:
 
 
 def _chosen_folder(out: Path, force: bool) -> Path:
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"{out} is a file, not a folder; choose another one by --out")
     if out.is_dir() and any(out.iterdir()) and not force:
         raise FileExistsError(f"{out} is there already and not empty; --force writes over it")
     out.mkdir(parents=True, exist_ok=True)

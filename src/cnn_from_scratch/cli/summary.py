@@ -60,7 +60,7 @@ def _shape(text: str) -> tuple[int, int, int]:
 def _list_models() -> None:
     """Every network with its size and its first sentence."""
     from ..models import MODELS
-    from .output import console, plain_table
+    from .output import plain_table, print_table
 
     table = plain_table("model", "input", "parameters")
     table.add_column("", justify="left")
@@ -69,4 +69,4 @@ def _list_models() -> None:
         parameters = sum(array.size for array in make(in_channels=size[0]).params.values())
         about = (make.__doc__ or "").split("\n")[0]
         table.add_row(name, "x".join(map(str, size)), f"{parameters:,}", about)
-    console().print(table)
+    print_table(table)

@@ -30,6 +30,12 @@ class ScheduleName(StrEnum):
 RECIPE, RUN, CHOICE = "What is trained, and how", "The run", "Choosing by the validation images"
 
 
+def _below_one(value: float | None) -> float | None:
+    if value is not None and not 0 <= value < 1:
+        raise typer.BadParameter(f"must lie in [0, 1), got {value}.")
+    return value
+
+
 def train(
     dataset: Annotated[
         str, typer.Argument(help="digits, mnist, fashion-mnist, cifar10, or a folder with one folder for each class.")
@@ -60,11 +66,15 @@ def train(
     ] = False,
     dropout: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Share of what is dropped before the last layer.", rich_help_panel=RECIPE),
+        typer.Option(
+            callback=_below_one, help="Share in [0, 1) dropped before the last layer.", rich_help_panel=RECIPE
+        ),
     ] = None,
     label_smoothing: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Share of the target spread over all classes.", rich_help_panel=RECIPE),
+        typer.Option(
+            callback=_below_one, help="Share in [0, 1) of the target spread over all classes.", rich_help_panel=RECIPE
+        ),
     ] = None,
     weight_decay: Annotated[
         float | None, typer.Option(min=0, help="Pull of the weights towards zero.", rich_help_panel=RECIPE)
@@ -72,7 +82,9 @@ def train(
     average: Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, help="Decay of the moving average of the weights; 0 for none.", rich_help_panel=RECIPE
+            callback=_below_one,
+            help="Decay in [0, 1) of the moving average of the weights; 0 for none.",
+            rich_help_panel=RECIPE,
         ),
     ] = None,
     size: Annotated[
@@ -83,7 +95,8 @@ def train(
         int | None, typer.Option(min=1, help="Threads that share a batch; one for each core.", rich_help_panel=RUN)
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Where the data set lies, or is downloaded to.", rich_help_panel=RUN)
+        Path | None,
+        typer.Option(help="Where the data set lies, or is downloaded to; an existing folder.", rich_help_panel=RUN),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The folder of the run; by default runs/DATASET-1, -2 ...", rich_help_panel=RUN)
@@ -126,6 +139,8 @@ def train(
     for option, value, known in (("--model", model, MODELS), ("--augment", augment, AUGMENTATIONS)):
         if value is not None and value not in known:
             raise typer.BadParameter(f"{value!r} is none of {', '.join(known)}.", param_hint=option)
+    if no_augment and augment is not None:
+        raise typer.BadParameter(f"contradicts --augment {augment}; give one of them.", param_hint="--no-augment")
     given: dict[str, Any] = {
         "model": model,
         "epochs": epochs,
@@ -144,4 +159,21 @@ def train(
     }
     changes = {name: value for name, value in given.items() if value is not None}
     recipe = changed_recipe(RECIPES[recipe_name(dataset)], changes)
-    train_job(Job(dataset, recipe, seed, shards, data_dir, (size, size)), out, force=force)
+    threads = _shards(shards, recipe.batch_size)
+    train_job(Job(dataset, recipe, seed, threads, data_dir, (size, size)), out, force=force)
+
+
+def _shards(given: int | None, batch_size: int) -> int:
+    """Threads that share a batch: one for each core, as far as there are images, unless told otherwise."""
+    from ..parallel import default_shards
+
+    cores = default_shards()
+    if given is None:
+        return min(cores, batch_size)
+    if given > batch_size:
+        raise typer.BadParameter(f"{given} threads cannot share a batch of {batch_size}.", param_hint="--shards")
+    if given > 4 * cores:
+        raise typer.BadParameter(
+            f"{given} threads are too many here; at most {4 * cores}, 4 for each core.", param_hint="--shards"
+        )
+    return given

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..data import Dataset, Examples, Normalization, batch_count, stratified_split
+from ..errors import ShapeError
 from ..layers import Sequential
 from ..models import MODELS
 from ..optim import NO_DECAY_1D, SGD, Adam, AdamW, Optimizer, RMSprop, constant, cosine, one_cycle, step_lr
@@ -25,6 +26,7 @@ from ..training import (
 )
 from .recipes import AUGMENTATIONS, Recipe
 from .source import PixelSource, normalization_of
+from .summary import INPUTS
 
 
 class Trained(NamedTuple):
@@ -82,7 +84,11 @@ def build_model(recipe: Recipe, dataset: Dataset, *, seed: int) -> Sequential:
         model = make(**options, dropout=recipe.dropout)
     else:
         raise ValueError(f"the model {recipe.model} has no dropout to be set")
-    model.output_shape(dataset.train.x.shape[1:])
+    try:
+        model.output_shape(dataset.train.x.shape[1:])
+    except ShapeError as error:
+        _, H, W = INPUTS.get(recipe.model, (3, 32, 32))
+        raise ShapeError(f"{error}; the model {recipe.model} is made for images of {H} x {W}") from error
     return model
 
 

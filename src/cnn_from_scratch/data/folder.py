@@ -179,8 +179,16 @@ def _read_image(file: Path, reading: _Reading) -> Array:
         except FormatError:
             raise
         except Exception as error:  # decoders of damaged files raise almost anything
-            kind = "declares too many pixels" if "DecompressionBomb" in type(error).__name__ else "not a sound image"
-            raise FormatError(f"{file}: {kind}: {type(error).__name__}: {error}") from error
+            raise _unsound(file, error) from error
+
+
+def _unsound(file: Path, error: Exception) -> FormatError:
+    """What is said about a file that cannot be decoded."""
+    name = type(error).__name__
+    if name == "UnidentifiedImageError":  # which would show the open file in place of its path
+        return FormatError(f"{file}: is no image ({', '.join(FORMATS)})")
+    kind = "declares too many pixels" if "DecompressionBomb" in name else "not a sound image"
+    return FormatError(f"{file}: {kind}: {name}: {error}")
 
 
 def _check_declared(file: Path, image: Image, max_pixels: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import FormatError
 from ..typing import Array
-from .folder import FORMATS, _check_declared
+from .folder import FORMATS, _check_declared, _unsound
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -48,7 +48,7 @@ def as_pixels(picture: Picture, *, max_pixels: int = MAX_PIXELS) -> Array:
         return picture
     if not isinstance(picture, str | os.PathLike):
         return _pixels(picture)
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     file = Path(picture)
     with file.open("rb") as opened:  # what the system says about the file passes unchanged
@@ -58,11 +58,8 @@ def as_pixels(picture: Picture, *, max_pixels: int = MAX_PIXELS) -> Array:
                 return _pixels(image)
         except FormatError:
             raise
-        except UnidentifiedImageError as error:
-            raise FormatError(f"{file}: is no image ({', '.join(FORMATS)})") from error
         except Exception as error:  # decoders of damaged files raise almost anything
-            kind = "declares too many pixels" if "DecompressionBomb" in type(error).__name__ else "not a sound image"
-            raise FormatError(f"{file}: {kind}: {type(error).__name__}: {error}") from error
+            raise _unsound(file, error) from error
 
 
 def _pixels(image: Image) -> Array:

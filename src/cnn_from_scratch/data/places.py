@@ -18,7 +18,7 @@ def data_root(data_dir: str | os.PathLike[str] | None = None) -> Path:
     """
     chosen = data_dir or os.environ.get(ENVIRONMENT)
     if chosen:
-        return Path(chosen).expanduser()
+        return Path(os.path.expanduser(chosen))  # Path's own would raise for ~ and an unknown name
     from platformdirs import user_cache_dir
 
     return Path(user_cache_dir("cnn-from-scratch", appauthor=False))
