@@ -447,6 +447,16 @@ def test_shapes_that_do_not_fit(layer, input_shape, message):
         ),
         (lambda: Flatten(0), ShapeError, "Flatten: start_dim must not be 0, for axis 0 is the batch"),
         (lambda: PReLU(0), ShapeError, "PReLU: num_parameters must be an int >= 1, got 0"),
+        (lambda: PReLU(2, init="a"), TypeError, "PReLU: init must be a number, got 'a'"),
+        (lambda: LeakyReLU("a"), TypeError, "LeakyReLU: negative_slope must be a number, got 'a'"),
+        (lambda: LeakyReLU(True), TypeError, "LeakyReLU: negative_slope must be a number, got True"),
+        (lambda: ELU(None), TypeError, "ELU: alpha must be a number, got None"),
+        (lambda: Softplus("a"), TypeError, "Softplus: beta must be a number, got 'a'"),
+        (lambda: Softplus(1.0, None), TypeError, "Softplus: threshold must be a number, got None"),
+        (lambda: BatchNorm2d(4, eps="a"), TypeError, "BatchNorm2d: eps must be a number, got 'a'"),
+        (lambda: BatchNorm1d(4, momentum="a"), TypeError, "BatchNorm1d: momentum must be a number, got 'a'"),
+        (lambda: LayerNorm(4, None), TypeError, "LayerNorm: eps must be a number, got None"),
+        (lambda: GroupNorm(2, 4, "a"), TypeError, "GroupNorm: eps must be a number, got 'a'"),
         (lambda: GELU("erf"), ValueError, "GELU: approximate must be 'none' or 'tanh', got 'erf'"),
         (lambda: Softplus(0.0), ValueError, "Softplus: beta must be above 0, got 0.0"),
         (lambda: Softmax("C"), TypeError, "Softmax: dim must be an int, got 'C'"),
@@ -490,6 +500,29 @@ def test_bad_arguments_are_named(make, error, message):
     with pytest.raises(error) as caught:
         make()
     assert str(caught.value) == message
+
+
+def test_numpys_numbers_do_not_widen():
+    for layer in (
+        LeakyReLU(np.float64(0.5)),
+        ELU(np.float64(0.5)),
+        Softplus(np.float64(2.0)),
+        PReLU(1, np.float64(0.5)),
+    ):
+        assert "np." not in repr(layer)
+        assert layer.predict(np.ones((1, 2), np.float32)).dtype == np.float32
+
+
+@each_layer
+def test_a_foreign_cache_is_refused(row):
+    y, cache = row.layer.forward(example(row, 3), TRAIN)
+    if cache is None:
+        return
+    message = r"^(\w+)_backward: cache must come from \1_forward, got NoneType$"
+    with pytest.raises(TypeError, match=message):
+        row.layer.backward(np.ones_like(y), None)
+    with pytest.raises(TypeError, match=message.replace("NoneType", "tuple")):
+        row.layer.backward(np.ones_like(y), tuple(cache))
 
 
 def test_sizes_may_be_numpys_numbers():

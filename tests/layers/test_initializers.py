@@ -96,6 +96,22 @@ def test_dirac_is_the_identity(groups, size):
     np.testing.assert_array_equal(layer.forward(x, Context())[0], x)
 
 
+@pytest.mark.parametrize(
+    ("layer", "ones"),
+    [
+        (Conv2d(2, 5, 1, weight_init="dirac"), [(0, 0), (1, 1)]),  # filters 2 to 4 find no channel
+        (Conv2d(5, 2, 1, weight_init="dirac"), [(0, 0), (1, 1)]),
+        (Conv2d(2, 6, 1, groups=2, weight_init="dirac"), [(0, 0), (3, 0)]),  # 1 channel and 3 filters a group
+        (Conv2d(6, 2, 1, groups=2, weight_init="dirac"), [(0, 0), (1, 0)]),  # 3 channels and 1 filter a group
+        (ConvTranspose2d(4, 2, 1, groups=2, weight_init="dirac"), [(0, 0), (2, 0)]),
+    ],
+)
+def test_dirac_leaves_what_finds_no_partner_zero(layer, ones):
+    weight = layer.params["weight"][:, :, 0, 0]
+    assert [tuple(map(int, place)) for place in np.argwhere(weight)] == ones
+    assert weight.sum() == len(ones)
+
+
 def test_the_same_rng_gives_the_same_layer():
     for make in (lambda rng: Conv2d(2, 3, 3, rng=rng), lambda rng: Linear(4, 5, rng=rng)):
         first = make(3).params

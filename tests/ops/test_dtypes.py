@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
+from cnn_from_scratch import ops
 from cnn_from_scratch.ops import dtypes
 from cnn_from_scratch.ops.dtypes import float_op
 
@@ -145,3 +147,30 @@ def test_the_usual_call_does_not_take_the_slow_way(monkeypatch):
     scale_backward(F4, Cache(F4, 1.0), need_dx=False)
     with pytest.raises(AssertionError):
         scale_forward(F2, F2)
+
+
+BACKWARD = [name for name in ops.__all__ if name.endswith("_backward")]
+
+
+@pytest.mark.parametrize("name", BACKWARD)
+@pytest.mark.parametrize(("cache", "kind"), [(None, "NoneType"), (Cache(F4, 1.0), "Cache")])
+def test_every_backward_operation_refuses_a_foreign_cache(name, cache, kind):
+    backward = getattr(ops, name)
+    arguments = (F4, cache) if "dy" in inspect.signature(backward).parameters else (cache,)
+    with pytest.raises(TypeError) as caught:
+        backward(*arguments)
+    assert str(caught.value) == f"{name}: cache must come from {name.replace('back', 'for')}, got {kind}"
+
+
+def test_a_cache_of_another_operation_is_refused_though_it_looks_alike():
+    _, cache = ops.tanh_forward(F4)
+    with pytest.raises(TypeError, match=r"^sigmoid_backward: cache must come from sigmoid_forward, got TanhCache$"):
+        ops.sigmoid_backward(F4, cache)
+    with pytest.raises(TypeError, match="missing a required argument: 'cache'"):
+        ops.sigmoid_backward(F4)
+
+
+def test_the_usual_backward_call_does_not_take_the_slow_way(monkeypatch):
+    _, cache = ops.relu_forward(F4)
+    monkeypatch.setattr(dtypes, "_common_dtype", None)
+    assert ops.relu_backward(F4, cache) is not None

@@ -236,7 +236,7 @@ PEERS_OF_INITIALIZERS = {
     "lecun_normal": lambda w: nn.init.kaiming_normal_(w, nonlinearity="linear"),
     "lecun_uniform": lambda w: nn.init.kaiming_uniform_(w, nonlinearity="linear"),
     "orthogonal": nn.init.orthogonal_,
-    "dirac": lambda w: nn.init.dirac_(w, groups=max(len(w) // w.shape[1], 1)),  # further filters begin again
+    "dirac": nn.init.dirac_,
 }
 
 
@@ -256,6 +256,15 @@ def test_initializers(name, shape):
         rows = [w.reshape(shape[0], -1) for w in (ours, theirs)]
         small = [w @ w.T if shape[0] <= w.shape[1] else w.T @ w for w in rows]
         np.testing.assert_allclose(small[0], small[1], atol=1e-12)
+
+
+@pytest.mark.parametrize(("channels", "filters"), [(4, 4), (4, 8), (8, 4), (4, 12), (12, 4)])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("name", ["Conv2d", "ConvTranspose2d"])
+def test_dirac_with_groups(name, groups, channels, filters):
+    weight = getattr(layers, name)(channels, filters, (3, 2), groups=groups, weight_init="dirac").params["weight"]
+    theirs = nn.init.dirac_(getattr(nn, name)(channels, filters, (3, 2), groups=groups).weight, groups)
+    np.testing.assert_array_equal(weight, theirs.detach().numpy())
 
 
 # --- what differs by design -----------------------------------------------------------------------------------------

@@ -103,6 +103,18 @@ def load_model(path: str | os.PathLike[str], layers: Mapping[str, type[Layer]] |
         names layers from a fixed list, and nothing in it is run.
     FileNotFoundError
         If there is none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from cnn_from_scratch.layers import Linear, ReLU, Sequential
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_model(Sequential(Linear(2, 3), ReLU()), f"{folder}/tiny.safetensors")
+    ...     load_model(f"{folder}/tiny.safetensors")
+    Sequential(
+      (0): Linear(2, 3)
+      (1): ReLU()
+    )
     """
     known = registry(layers)
     saved = _read(path)

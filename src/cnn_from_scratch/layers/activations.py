@@ -22,7 +22,7 @@ from ..ops import (
     relu_forward,
 )
 from ..typing import Array
-from .base import Grads, Layer, Shape, require_counts
+from .base import Grads, Layer, Shape, require_counts, require_numbers
 from .context import Context
 from .plain import PlainLayer
 
@@ -46,6 +46,11 @@ class LeakyReLU(PlainLayer):
     ----------
     negative_slope : float
 
+    Raises
+    ------
+    TypeError
+        If negative_slope is no number.
+
     Examples
     --------
     >>> LeakyReLU(0.5).predict(np.array([[-1.0, 2.0]], np.float32))
@@ -57,6 +62,7 @@ class LeakyReLU(PlainLayer):
     def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__()
         self.negative_slope = negative_slope
+        require_numbers(self, "negative_slope")
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, LeakyReluCache]:
         """See `cnn_from_scratch.ops.leaky_relu_forward`."""
@@ -73,6 +79,13 @@ class PReLU(Layer):
     init : float
         The slope to start from.
 
+    Raises
+    ------
+    ShapeError
+        If num_parameters is no int of at least 1.
+    TypeError
+        If init is no number.
+
     Examples
     --------
     >>> PReLU(2, init=0.5).params
@@ -83,7 +96,8 @@ class PReLU(Layer):
         super().__init__()
         self.num_parameters, self.init = num_parameters, init
         require_counts(self, "num_parameters")
-        self.params = {"weight": np.full(num_parameters, init, np.float32)}
+        require_numbers(self, "init")
+        self.params = {"weight": np.full(num_parameters, self.init, np.float32)}
 
     def reset_parameters(self, rng: np.random.Generator) -> None:
         """Every slope is `init` again."""
@@ -112,6 +126,11 @@ class ELU(PlainLayer):
     ----------
     alpha : float
 
+    Raises
+    ------
+    TypeError
+        If alpha is no number.
+
     Examples
     --------
     >>> ELU().predict(np.array([[-20.0, 2.0]], np.float32))
@@ -123,6 +142,7 @@ class ELU(PlainLayer):
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
         self.alpha = alpha
+        require_numbers(self, "alpha")
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, EluCache]:
         """See `cnn_from_scratch.ops.elu_forward`."""

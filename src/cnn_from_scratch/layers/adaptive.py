@@ -32,6 +32,11 @@ class AdaptiveAvgPool2d(PlainLayer):
     output_size : int, None or a pair of them
         (OH, OW); None is as many as the input has.
 
+    Raises
+    ------
+    ShapeError
+        If output_size is nothing of the kind.
+
     Examples
     --------
     >>> AdaptiveAvgPool2d((2, None)).output_shape((16, 7, 5))
@@ -74,6 +79,11 @@ class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
     ----------
     output_size : int, None or a pair of them
         (OH, OW); None is as many as the input has.
+
+    Raises
+    ------
+    ShapeError
+        If output_size is nothing of the kind.
 
     Examples
     --------

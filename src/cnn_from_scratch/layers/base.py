@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..errors import ShapeError
 from ..randomness import derive
 from ..typing import Array
+from .arrays import Arrays
 from .context import Context
 
 if TYPE_CHECKING:
@@ -59,16 +60,28 @@ class Layer:
     {'weight': array([4., 4.], dtype=float32)}
     """
 
-    params: dict[str, Array]
-    """What is trained: arrays that keep their identity and are written in place."""
-
-    buffers: dict[str, Array]
-    """What is remembered but not trained, such as the running mean of batch norm."""
-
     def __init__(self) -> None:
-        self.params = {}
-        self.buffers = {}
+        self._params = Arrays()
+        self._buffers = Arrays()
         self._frozen: frozenset[str] = frozenset()
+
+    @property
+    def params(self) -> Arrays:
+        """What is trained: ``params[key] = value`` writes into the array that is there, which keeps its identity."""
+        return self._params
+
+    @params.setter
+    def params(self, arrays: Mapping[str, Array]) -> None:
+        self._params = Arrays(arrays)
+
+    @property
+    def buffers(self) -> Arrays:
+        """What is remembered but not trained, such as the running mean of batch norm; written as `params` are."""
+        return self._buffers
+
+    @buffers.setter
+    def buffers(self, arrays: Mapping[str, Array]) -> None:
+        self._buffers = Arrays(arrays)
 
     # --- what a layer does --------------------------------------------------------------------------------------
 
@@ -242,6 +255,15 @@ def require_counts(layer: Layer, *names: str) -> None:
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise ShapeError(f"{type(layer).__name__}: {name} must be an int >= 1, got {value!r}")
         setattr(layer, name, int(value))
+
+
+def require_numbers(layer: Layer, *names: str) -> None:
+    """Raise unless each of these attributes is a number; NumPy's, which would widen float32, become Python's."""
+    for name in names:
+        value = getattr(layer, name)
+        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+            raise TypeError(f"{type(layer).__name__}: {name} must be a number, got {value!r}")
+        setattr(layer, name, value.item() if isinstance(value, np.generic) else value)
 
 
 def weight_and_bias(dweight: Array | None, dbias: Array | None) -> Grads:

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..ops import BatchNormCache, batch_norm_backward, batch_norm_forward
 from ..typing import Array
-from .base import Grads, Layer, Shape, require_counts, weight_and_bias
+from .base import Grads, Layer, Shape, require_counts, require_numbers, weight_and_bias
 from .context import Context
 
 
@@ -34,6 +34,7 @@ class _BatchNorm(Layer):
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         require_counts(self, "num_features")
+        require_numbers(self, "eps", *(() if momentum is None else ("momentum",)))
         if not eps >= 0:
             raise ValueError(f"{type(self).__name__}: eps must be at least 0, got {eps!r}")
         if momentum is not None and not 0 <= momentum <= 1:
@@ -117,6 +118,13 @@ class BatchNorm1d(_BatchNorm):
     track_running_stats : bool
         Whether there are running statistics; without, evaluation takes the statistics of its batch, too.
 
+    Raises
+    ------
+    ShapeError
+        If num_features is no int of at least 1.
+    TypeError, ValueError
+        If eps or momentum is no number, or out of range.
+
     Examples
     --------
     >>> BatchNorm1d(2).forward(np.array([[1.0, 0.0], [3.0, 8.0]], np.float32), Context(train=True))[0].round(2)
@@ -135,6 +143,11 @@ class BatchNorm2d(_BatchNorm):
     ----------
     num_features, eps, momentum, affine, track_running_stats
         See `BatchNorm1d`.
+
+    Raises
+    ------
+    ShapeError, TypeError, ValueError
+        As for `BatchNorm1d`.
 
     Examples
     --------

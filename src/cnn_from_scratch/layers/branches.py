@@ -43,6 +43,11 @@ class Residual(_Branches):
         Names under which their parameters are found. An empty name gives no prefix, so that
         ``Residual(body, down, body_name="", shortcut_name="downsample")`` has torchvision's names.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a branch is no layer, both have one name, or a layer or parameter would be there twice.
+
     References
     ----------
     He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition (2015). https://arxiv.org/abs/1512.03385
@@ -88,6 +93,7 @@ class Residual(_Branches):
 
     def backward(self, dy: Array, cache: ContainerCache, *, need_dx: bool = True) -> tuple[Array | None, Grads]:
         """dy goes into both branches; what comes back is added."""
+        self._require_cache(cache, ContainerCache)
         dx, grads = self._backward(self.body_name, dy, cache.caches[0], cache.ctx, need_dx)
         around: Array | None = dy
         if self.shortcut is not None:
@@ -114,6 +120,11 @@ class Concat(_Branches):
     *branches : Layer, or one dict of named layers
         All see the same input.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no branch, one is no layer, or a layer would be there twice.
+
     Examples
     --------
     >>> from cnn_from_scratch.layers import Conv2d
@@ -136,6 +147,7 @@ class Concat(_Branches):
 
     def backward(self, dy: Array, cache: ConcatCache, *, need_dx: bool = True) -> tuple[Array | None, Grads]:
         """Each branch gets its own channels of dy; what comes back is added."""
+        self._require_cache(cache, ConcatCache)
         grads: Grads = {}
         total: Array | None = None
         first = 0

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..errors import ShapeError
 from ..typing import Array
+from .arrays import GatheredArrays
 from .base import Grads, Layer, Shape
 from .context import Context, join
 
@@ -44,7 +45,7 @@ class Container(Layer):
         self.children = dict(children)
         self._layers = [(join(name, key), layer) for name, child in children.items() for key, layer in child.layers()]
         self._refuse_repeated_layers()
-        self._gather()
+        self._refuse_repeated_keys()
 
     def _refuse_repeated_layers(self) -> None:
         """A layer met twice would have two names, and lose the gradient of one of them."""
@@ -57,17 +58,35 @@ class Container(Layer):
                 )
             met[id(layer)] = key
 
-    def _gather(self) -> None:
-        """The children's own arrays, under their full keys."""
+    def _refuse_repeated_keys(self) -> None:
+        """Children without a name could have parameters of the same name."""
         for kind in ("params", "buffers"):
-            merged: dict[str, Array] = {}
-            for name, child in self.children.items():
-                for key, array in getattr(child, kind).items():
-                    full = join(name, key)
-                    if full in merged:
+            met: set[str] = set()
+            for name, layer in self._layers:
+                for full in (join(name, key) for key in getattr(layer, kind)):
+                    if full in met:
                         raise ValueError(f"{type(self).__name__}: two children have a parameter named {full!r}")
-                    merged[full] = array
-            setattr(self, kind, merged)
+                    met.add(full)
+
+    @property
+    def params(self) -> GatheredArrays:
+        """The parameters of all layers inside: their own arrays, under their full keys."""
+        return GatheredArrays((join(name, key), a) for name, layer in self._layers for key, a in layer.params.items())
+
+    @params.setter
+    def params(self, arrays: Mapping[str, Array]) -> None:
+        raise TypeError(f"{type(self).__name__}: params cannot be replaced; write into them, as in params[key] = value")
+
+    @property
+    def buffers(self) -> GatheredArrays:
+        """The buffers of all layers inside: their own arrays, under their full keys."""
+        return GatheredArrays((join(name, key), a) for name, layer in self._layers for key, a in layer.buffers.items())
+
+    @buffers.setter
+    def buffers(self, arrays: Mapping[str, Array]) -> None:
+        raise TypeError(
+            f"{type(self).__name__}: buffers cannot be replaced; write into them, as in buffers[key] = value"
+        )
 
     # --- running the children -----------------------------------------------------------------------------------
 
@@ -96,6 +115,12 @@ class Container(Layer):
     def _has_key(self, name: str) -> bool:
         """Whether this child has a key that tells it from its parent: a container without a name has none."""
         return bool(name) or not isinstance(self.children[name], Container)
+
+    def _require_cache(self, cache: Any, kind: type) -> None:
+        """Raise unless this is the cache of a forward pass of such a container, with as many children."""
+        if not isinstance(cache, kind) or len(cache.caches) != len(self.children):  # type: ignore[attr-defined]
+            name = type(self).__name__
+            raise TypeError(f"{name}: cache must come from the forward of this {name}, got {type(cache).__name__}")
 
     def commit(self, cache: ContainerCache) -> None:
         """Every child writes its own buffers."""
@@ -133,7 +158,6 @@ class Container(Layer):
         """Convert parameters and floating buffers to float32 or float64, in this model; returns the model."""
         for child in self.children.values():
             child.astype(dtype)
-        self._gather()
         return self
 
     @property
@@ -177,6 +201,11 @@ class Sequential(Container):
     *layers : Layer, or one dict of named layers
         Without names, layers are called "0", "1", "2" ...
 
+    Raises
+    ------
+    TypeError, ValueError
+        If one is no layer, a name holds a dot, or a layer or parameter would be there twice.
+
     Examples
     --------
     >>> import numpy as np
@@ -213,6 +242,7 @@ class Sequential(Container):
 
     def backward(self, dy: Array, cache: ContainerCache, *, need_dx: bool = True) -> tuple[Array | None, Grads]:
         """The chain rule, last layer first; it ends where nothing below learns and nobody asks for dx."""
+        self._require_cache(cache, ContainerCache)
         names = list(self.children)
         learning = [i for i, name in enumerate(names) if self.children[name].trainable]
         first = 0 if need_dx else min(learning, default=len(names))

@@ -38,6 +38,13 @@ class ConvTranspose2d(Layer):
     rng : int, Generator or None
         Where the first values come from; None for fresh entropy.
 
+    Raises
+    ------
+    ShapeError
+        If a number is out of range, or groups do not divide the channels.
+    ValueError
+        If weight_init is not among those named.
+
     Examples
     --------
     >>> ConvTranspose2d(16, 8, 2, stride=2).output_shape((16, 7, 7))
@@ -96,7 +103,9 @@ class ConvTranspose2d(Layer):
 
     def reset_parameters(self, rng: np.random.Generator) -> None:
         """Draw weight and bias anew, in place, as `weight_init` says."""
-        initialize("ConvTranspose2d", self.weight_init, self.params["weight"], self.params.get("bias"), rng)
+        initialize(
+            "ConvTranspose2d", self.weight_init, self.params["weight"], self.params.get("bias"), rng, self.groups
+        )
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, ConvTransposeCache]:
         """See `cnn_from_scratch.ops.conv_transpose_forward`."""

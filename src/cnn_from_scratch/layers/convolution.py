@@ -38,6 +38,13 @@ class Conv2d(Layer):
     rng : int, Generator or None
         Where the first values come from; None for fresh entropy.
 
+    Raises
+    ------
+    ShapeError
+        If a number is out of range, or groups do not divide the channels.
+    ValueError
+        If algorithm or weight_init is not among those named.
+
     Examples
     --------
     >>> layer = Conv2d(3, 8, 3, padding=1, rng=0)
@@ -89,7 +96,7 @@ class Conv2d(Layer):
 
     def reset_parameters(self, rng: np.random.Generator) -> None:
         """Draw weight and bias anew, in place, as `weight_init` says."""
-        initialize("Conv2d", self.weight_init, self.params["weight"], self.params.get("bias"), rng)
+        initialize("Conv2d", self.weight_init, self.params["weight"], self.params.get("bias"), rng, self.groups)
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, ConvCache]:
         """See `cnn_from_scratch.ops.conv_forward`."""

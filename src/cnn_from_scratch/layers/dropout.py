@@ -20,6 +20,11 @@ class Dropout(PlainLayer):
     p : float
         The probability to drop a number, in [0, 1).
 
+    Raises
+    ------
+    ValueError
+        If p is no number in [0, 1).
+
     Examples
     --------
     >>> from cnn_from_scratch.randomness import Place

@@ -97,20 +97,25 @@ def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     return (q if rows >= columns else q.T).reshape(shape)
 
 
-def dirac(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """A one at the centre of one kernel of each filter, the rest zero: the convolution starts as the identity.
+def dirac(shape: tuple[int, ...], rng: np.random.Generator, groups: int = 1) -> Array:
+    """A one at the centre of one kernel of a filter, the rest zero: the convolution starts as the identity.
 
-    Filter f passes on channel f of its input; with groups, of its group. Further filters begin with the first again.
+    Filter f passes on channel f of its input; with groups, filter f of each group passes on channel f of that group.
+    Filters beyond the number of channels are zero, as in ``torch.nn.init.dirac_(weight, groups)``.
 
     Examples
     --------
     >>> dirac((1, 1, 1, 3), np.random.default_rng(0))
     array([[[[0., 1., 0.]]]])
+    >>> dirac((4, 1, 1, 1), np.random.default_rng(0), groups=2).ravel()
+    array([1., 0., 1., 0.])
     """
     weight = np.zeros(shape)
     centre = tuple(size // 2 for size in shape[2:])
-    for f in range(shape[0]):
-        weight[(f, f % shape[1], *centre)] = 1.0
+    filters = shape[0] // groups
+    for f in range(groups * filters):
+        if f % filters < shape[1]:
+            weight[(f, f % filters, *centre)] = 1.0
     return weight
 
 
@@ -130,10 +135,15 @@ INITIALIZERS: dict[str, Callable[[tuple[int, ...], np.random.Generator], Array]]
 }
 
 
-def initialize(layer: str, name: str, weight: Array, bias: Array | None, rng: np.random.Generator) -> None:
+def initialize(
+    layer: str, name: str, weight: Array, bias: Array | None, rng: np.random.Generator, groups: int = 1
+) -> None:
     """Fill a weight and its bias in place. The bias is uniform in +-1/sqrt(fan_in) for "pytorch", otherwise zero."""
     if name not in INITIALIZERS:
         raise ValueError(f"{layer}: weight_init must be one of {', '.join(INITIALIZERS)}, got {name!r}")
-    weight[...] = INITIALIZERS[name](weight.shape, rng)
+    if name == "dirac":
+        weight[...] = dirac(weight.shape, rng, groups)
+    else:
+        weight[...] = INITIALIZERS[name](weight.shape, rng)
     if bias is not None:
         bias[...] = uniform(bias.shape, 1 / math.sqrt(fans(weight.shape)[0]), rng) if name == "pytorch" else 0

@@ -27,6 +27,13 @@ class Linear(Layer):
     rng : int, Generator or None
         Where the first values come from; None for fresh entropy.
 
+    Raises
+    ------
+    ShapeError
+        If in_features or out_features is no int of at least 1.
+    ValueError
+        If weight_init is not among those named.
+
     Examples
     --------
     >>> layer = Linear(3, 2, rng=0)

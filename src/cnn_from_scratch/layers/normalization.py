@@ -14,7 +14,7 @@ from ..ops import (
     layer_norm_forward,
 )
 from ..typing import Array
-from .base import Grads, Layer, Shape, require_counts, weight_and_bias
+from .base import Grads, Layer, Shape, require_counts, require_numbers, weight_and_bias
 from .context import Context
 
 
@@ -31,6 +31,13 @@ class LayerNorm(Layer):
         Whether there are weight and bias.
     bias : bool
         Whether there is a bias besides the weight.
+
+    Raises
+    ------
+    ShapeError
+        If normalized_shape is nothing of the kind.
+    TypeError, ValueError
+        If eps is no number, or below 0.
 
     Examples
     --------
@@ -52,6 +59,7 @@ class LayerNorm(Layer):
             raise ShapeError(
                 f"LayerNorm: normalized_shape must be an int >= 1 or several of them, got {normalized_shape!r}"
             )
+        require_numbers(self, "eps")
         if not eps >= 0:
             raise ValueError(f"LayerNorm: eps must be at least 0, got {eps!r}")
         if elementwise_affine:
@@ -99,6 +107,13 @@ class GroupNorm(Layer):
     affine : bool
         Whether there are weight and bias.
 
+    Raises
+    ------
+    ShapeError
+        If num_groups or num_channels is no int of at least 1, or the one does not divide the other.
+    TypeError, ValueError
+        If eps is no number, or below 0.
+
     Examples
     --------
     >>> GroupNorm(1, 2).predict(np.array([[1.0, 3.0]], np.float32)).round(2)
@@ -111,6 +126,7 @@ class GroupNorm(Layer):
         require_counts(self, "num_groups", "num_channels")
         if num_channels % num_groups:
             raise ShapeError(f"GroupNorm: num_groups={num_groups} must divide num_channels={num_channels}")
+        require_numbers(self, "eps")
         if not eps >= 0:
             raise ValueError(f"GroupNorm: eps must be at least 0, got {eps!r}")
         if affine:

@@ -25,6 +25,11 @@ class ZeroPad2d(PlainLayer):
     padding : int, (PH, PW), (left, right, top, bottom) or ((top, bottom), (left, right))
         How many rows and columns to add at each side; four numbers are in PyTorch's order.
 
+    Raises
+    ------
+    ShapeError
+        If padding is nothing of the kind.
+
     Examples
     --------
     >>> ZeroPad2d((1, 2, 0, 0)).output_shape((3, 8, 8))
@@ -76,6 +81,11 @@ class ReflectionPad2d(ZeroPad2d):
     padding : int, (PH, PW), (left, right, top, bottom) or ((top, bottom), (left, right))
         Smaller than the image.
 
+    Raises
+    ------
+    ShapeError
+        If padding is nothing of the kind.
+
     Examples
     --------
     >>> import numpy as np
@@ -96,6 +106,11 @@ class ReplicationPad2d(ZeroPad2d):
     Parameters
     ----------
     padding : int, (PH, PW), (left, right, top, bottom) or ((top, bottom), (left, right))
+
+    Raises
+    ------
+    ShapeError
+        If padding is nothing of the kind.
 
     Examples
     --------

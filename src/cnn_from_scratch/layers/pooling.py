@@ -71,6 +71,11 @@ class MaxPool2d(_WindowPool):
     ceil_mode : bool
         Let a last window hang over the edge.
 
+    Raises
+    ------
+    ShapeError
+        If a number is out of range, or the padding larger than half of the kernel.
+
     Examples
     --------
     >>> MaxPool2d(2).output_shape((16, 7, 7)), MaxPool2d(2, ceil_mode=True).output_shape((16, 7, 7))
@@ -119,6 +124,11 @@ class AvgPool2d(_WindowPool):
         Let a last window hang over the edge.
     count_include_pad : bool
         Whether the zeros count.
+
+    Raises
+    ------
+    ShapeError
+        If a number is out of range, or the padding larger than half of the kernel.
 
     Examples
     --------

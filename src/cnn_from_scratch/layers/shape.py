@@ -44,6 +44,11 @@ class Flatten(PlainLayer):
     start_dim, end_dim : int
         First and last axis to join; axis 0, the batch, stays.
 
+    Raises
+    ------
+    ShapeError
+        If start_dim is 0.
+
     Examples
     --------
     >>> Flatten().output_shape((16, 5, 5))

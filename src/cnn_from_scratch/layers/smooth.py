@@ -18,6 +18,7 @@ from ..ops import (
 )
 from ..ops.gelu import Approximate
 from ..typing import Array
+from .base import require_numbers
 from .context import Context
 from .plain import PlainLayer
 
@@ -29,6 +30,11 @@ class GELU(PlainLayer):
     ----------
     approximate : "none" or "tanh"
         Exact, or by way of a hyperbolic tangent, which is faster.
+
+    Raises
+    ------
+    ValueError
+        If approximate is neither of the two.
 
     Examples
     --------
@@ -99,6 +105,13 @@ class Softplus(PlainLayer):
     threshold : float
         Where beta * x is above it, y = x.
 
+    Raises
+    ------
+    TypeError
+        If beta or threshold is no number.
+    ValueError
+        If beta is not above 0.
+
     Examples
     --------
     >>> import numpy as np
@@ -110,9 +123,10 @@ class Softplus(PlainLayer):
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
+        self.beta, self.threshold = beta, threshold
+        require_numbers(self, "beta", "threshold")
         if not beta > 0:
             raise ValueError(f"Softplus: beta must be above 0, got {beta!r}")
-        self.beta, self.threshold = beta, threshold
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, SoftplusCache]:
         """See `cnn_from_scratch.ops.softplus_forward`."""

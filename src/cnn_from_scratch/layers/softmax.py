@@ -22,6 +22,13 @@ class Softmax(PlainLayer):
     dim : int
         The axis of the classes, counted with the batch as axis 0; 1 for maps of scores (N, K, H, W).
 
+    Raises
+    ------
+    TypeError
+        If dim is no int.
+    ShapeError
+        If dim is 0.
+
     Examples
     --------
     >>> import numpy as np
@@ -60,6 +67,11 @@ class LogSoftmax(Softmax):
     ----------
     dim : int
         See `Softmax`.
+
+    Raises
+    ------
+    TypeError, ShapeError
+        As for `Softmax`.
 
     Examples
     --------

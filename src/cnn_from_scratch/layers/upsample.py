@@ -20,6 +20,13 @@ class Upsample(PlainLayer):
         How many rows and columns one becomes. By name only: a number without a name is the new size for PyTorch.
     mode : "nearest"
 
+    Raises
+    ------
+    ShapeError
+        If scale_factor is no int of at least 1, nor a pair of them.
+    ValueError
+        If mode is another.
+
     Examples
     --------
     >>> Upsample(scale_factor=2).output_shape((16, 7, 5))

@@ -83,6 +83,16 @@ def adaptive_avg_pool_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
     ------
     ShapeError
         If dy has not the shape of y.
+    TypeError
+        If cache is none of this operation's, or dy has not the dtype of x.
+
+    Examples
+    --------
+    The middle of three columns lies in both cells and gets a half of each: 4/2 + 6/2.
+
+    >>> y, cache = adaptive_avg_pool_forward(np.array([1.0, 3.0, 8.0]).reshape(1, 1, 1, 3), (1, 2))
+    >>> adaptive_avg_pool_backward(np.array([4.0, 6.0]).reshape(1, 1, 1, 2), cache).ravel()
+    array([2., 5., 3.])
     """
     return cell_means_backward("adaptive_avg_pool_backward", dy, cache)
 
@@ -171,6 +181,16 @@ def adaptive_max_pool_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
     ------
     ShapeError
         If dy has not the shape of y.
+    TypeError
+        If cache is none of this operation's, or dy has not the dtype of x.
+
+    Examples
+    --------
+    The middle of three columns lies in both cells, but is the largest of the first only.
+
+    >>> y, cache = adaptive_max_pool_forward(np.array([1.0, 3.0, 8.0]).reshape(1, 1, 1, 3), (1, 2))
+    >>> adaptive_max_pool_backward(np.array([4.0, 6.0]).reshape(1, 1, 1, 2), cache).ravel()
+    array([0., 4., 6.])
     """
     return cell_maxima_backward("adaptive_max_pool_backward", dy, cache)
 

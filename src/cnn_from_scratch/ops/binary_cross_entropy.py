@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..typing import Array, Reduction
+from .dtypes import require_cache
 from .loss_reduction import chain, float_loss, reduce_losses, target_like, upstream
 from .sigmoid import logistic
 
@@ -71,6 +72,7 @@ def binary_cross_entropy_backward(cache: BinaryCrossEntropyCache, dloss: npt.Arr
     >>> binary_cross_entropy_backward(cache)
     array([-0.125,  0.25 ])
     """
+    require_cache("binary_cross_entropy_backward", cache, BinaryCrossEntropyCache)
     x = cache.prediction
     gradient = logistic(x)
     gradient -= cache.target

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..errors import ShapeError
 from ..typing import Array, Reduction
+from .dtypes import require_cache
 from .loss_reduction import float_loss, reduce_losses, upstream
 from .softmax import log_softmax_forward
 from .utils import check_shape
@@ -127,6 +128,7 @@ def cross_entropy_backward(cache: CrossEntropyCache, dloss: npt.ArrayLike = 1.0)
     >>> cross_entropy_backward(cache)
     array([[-0.75,  0.75]])
     """
+    require_cache("cross_entropy_backward", cache, CrossEntropyCache)
     q = cache.distribution
     each = upstream("cross_entropy_backward", cache, dloss, _index_shape(q))
     dlogits = np.exp(cache.log_probabilities, out=np.empty_like(q))

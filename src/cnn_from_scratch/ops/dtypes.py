@@ -23,7 +23,8 @@ def float_op(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
     None passes through (but for the first, which is required), float16 computes in float32 and the results come back
     as float16, byte-swapped arrays are swapped into native order, and anything else is a TypeError that names function
-    and argument. A backward operation also refuses a `dy` whose dtype is not the one its cache was made with.
+    and argument. A backward operation also refuses a `dy` whose dtype is not the one its cache was made with, and a
+    cache that is not of the class its signature names.
 
     Examples
     --------
@@ -42,12 +43,15 @@ def float_op(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         signature = inspect.signature(function)
         order = list(signature.parameters)
         places = [(order.index(name), name) for name in names]
+        kind = _cache_class(function, signature)
 
         @functools.wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            if _nothing_to_do(places, args, kwargs):
+            if _nothing_to_do(places, args, kwargs, kind):
                 return function(*args, **kwargs)
             bound = signature.bind(*args, **kwargs)
+            if kind is not None:
+                require_cache(function.__name__, bound.arguments["cache"], kind)
             dtype = _common_dtype(function.__name__, names, bound.arguments)
             wide = _SINGLE if dtype == _HALF else dtype
             for name in names:
@@ -61,7 +65,23 @@ def float_op(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-def _nothing_to_do(places: Sequence[tuple[int, str]], args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+def _cache_class(function: Callable[..., Any], signature: inspect.Signature) -> type | None:
+    """The class that the signature of a backward operation gives its cache."""
+    cache = signature.parameters.get("cache")
+    kind = function.__globals__.get(cache.annotation) if cache and isinstance(cache.annotation, str) else None
+    return kind if isinstance(kind, type) else None
+
+
+def require_cache(function: str, cache: object, kind: type) -> None:
+    """Raise unless the cache is of the class that the forward operation gives."""
+    if not isinstance(cache, kind):
+        forward = function.replace("_backward", "_forward")
+        raise TypeError(f"{function}: cache must come from {forward}, got {type(cache).__name__}")
+
+
+def _nothing_to_do(
+    places: Sequence[tuple[int, str]], args: Sequence[Any], kwargs: Mapping[str, Any], kind: type | None
+) -> bool:
     """Whether all arrays are native and alike: the usual case, decided in a microsecond, for every call pays it."""
     common = None
     for i, name in places:
@@ -76,7 +96,10 @@ def _nothing_to_do(places: Sequence[tuple[int, str]], args: Sequence[Any], kwarg
                 return False
             common = dtype
     if name == "dy":  # the only array of a backward operation; its cache comes next
-        kept = _kept_dtype(args[1] if len(args) > 1 else kwargs.get("cache"))
+        cache = args[1] if len(args) > 1 else kwargs.get("cache")
+        if kind is not None and type(cache) is not kind:
+            return False
+        kept = _kept_dtype(cache)
         return kept is common or kept is None
     return True
 

@@ -70,6 +70,16 @@ def global_avg_pool_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
     ------
     ShapeError
         If dy has not the shape of y.
+    TypeError
+        If cache is none of this operation's, or dy has not the dtype of x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, cache = global_avg_pool_forward(np.array([[1.0, 2.0], [3.0, 6.0]]).reshape(1, 1, 2, 2))
+    >>> global_avg_pool_backward(np.full((1, 1, 1, 1), 8.0), cache)[0, 0]
+    array([[2., 2.],
+           [2., 2.]])
     """
     return cell_means_backward("global_avg_pool_backward", dy, cache)
 
@@ -126,5 +136,15 @@ def global_max_pool_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
     ------
     ShapeError
         If dy has not the shape of y.
+    TypeError
+        If cache is none of this operation's, or dy has not the dtype of x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, cache = global_max_pool_forward(np.array([[1.0, 2.0], [3.0, 6.0]]).reshape(1, 1, 2, 2))
+    >>> global_max_pool_backward(np.full((1, 1, 1, 1), 8.0), cache)[0, 0]
+    array([[0., 0.],
+           [0., 8.]])
     """
     return cell_maxima_backward("global_max_pool_backward", dy, cache)

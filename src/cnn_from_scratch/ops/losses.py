@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..typing import Array, Reduction
+from .dtypes import require_cache
 from .loss_reduction import chain, float_loss, reduce_losses, target_like, upstream
 
 
@@ -64,6 +65,7 @@ def mse_backward(cache: DifferenceCache, dloss: npt.ArrayLike = 1.0) -> Array:
     >>> mse_backward(cache)
     array([ 1., -3.])
     """
+    require_cache("mse_backward", cache, DifferenceCache)
     d = cache.difference
     return chain(2 * d, upstream("mse_backward", cache, dloss, d.shape), cache.dtype)
 
@@ -103,6 +105,7 @@ def l1_backward(cache: DifferenceCache, dloss: npt.ArrayLike = 1.0) -> Array:
     >>> l1_backward(cache)
     array([ 0.5, -0.5])
     """
+    require_cache("l1_backward", cache, DifferenceCache)
     d = cache.difference
     return chain(np.sign(d), upstream("l1_backward", cache, dloss, d.shape), cache.dtype)
 
@@ -168,6 +171,7 @@ def huber_backward(cache: HuberCache, dloss: npt.ArrayLike = 1.0) -> Array:
     >>> huber_backward(cache)
     array([ 0.5, -0.5])
     """
+    require_cache("huber_backward", cache, HuberCache)
     d, delta = cache.difference, cache.delta
     return chain(np.clip(d, -delta, delta), upstream("huber_backward", cache, dloss, d.shape), cache.dtype)
 

@@ -241,7 +241,17 @@ def is_hwnc(x: Array) -> bool:
 
 
 def to_hwnc(x: Array) -> Array:
-    """The same logical (N, C, H, W) array, lying in memory as (H, W, N, C); a copy only where it is needed."""
+    """The same logical (N, C, H, W) array, lying in memory as (H, W, N, C); a copy only where it is needed.
+
+    Examples
+    --------
+    Two images of one row and two pixels: in memory their first pixels come first.
+
+    >>> x = np.array([[1, 2], [3, 4]]).reshape(2, 1, 1, 2)
+    >>> y = to_hwnc(x)
+    >>> y.shape, y.ravel(order="K")
+    ((2, 1, 1, 2), array([1, 3, 2, 4]))
+    """
     return np.ascontiguousarray(x.transpose(HWNC)).transpose(HWNC)
 
 
