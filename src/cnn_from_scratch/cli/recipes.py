@@ -31,13 +31,13 @@ class Recipe(NamedTuple):
 RECIPES: dict[str, Recipe] = {
     "digits": Recipe(
         model="digits_cnn",
-        epochs=30,
+        epochs=45,
         batch_size=64,
         lr=4e-3,
         augment="affine-8",
         dropout=0.5,
         label_smoothing=0.05,
-        average=0.99,
+        average=0.995,
         validation=0.0,
         preparation="uci-digit",
     ),
