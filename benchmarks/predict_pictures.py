@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -279,7 +278,7 @@ def main() -> None:
     overall = float(np.mean([score.accuracy for score in scores]))
     print(f"{'overall':>14}  {overall:.4f}")
     result = {
-        "command": " ".join(["predict_pictures.py", *sys.argv[1:]]),
+        "command": f"predict_pictures.py RUN --digits {arguments.digits} --part {arguments.part}",
         "part": arguments.part,
         "digits": len(digits),
         "pictures": sum(score.pictures for score in scores),
