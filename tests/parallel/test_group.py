@@ -40,6 +40,8 @@ def test_sum_writes_into_nothing():
         a.flags.writeable = False
     with open_group(2) as group:
         group.run(lambda m: m.sum([arrays[m.rank]]))
+    for a in arrays:
+        np.testing.assert_array_equal(a, np.ones(3))
 
 
 def test_one_shard_is_no_thread():
