@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ..errors import ShapeError
 from ..randomness import as_generator
 from ..typing import Array, Padding, Pair, Sides
+from .memory import empty
 
 HWNC = (2, 3, 0, 1)
 """Axes that turn a logical (N, C, H, W) array into its (H, W, N, C) view, and back: it is its own inverse."""
@@ -252,15 +253,20 @@ def to_hwnc(x: Array) -> Array:
     >>> y.shape, y.ravel(order="K")
     ((2, 1, 1, 2), array([1, 3, 2, 4]))
     """
-    return np.ascontiguousarray(x.transpose(HWNC)).transpose(HWNC)
+    view = x.transpose(HWNC)
+    if view.flags.c_contiguous:
+        return x
+    out = empty(view.shape, x.dtype.newbyteorder("="))
+    out[...] = view
+    return out.transpose(HWNC)
 
 
 def empty_nchw(shape: tuple[int, ...], dtype: npt.DTypeLike, *, like: Array) -> Array:
     """A new logical (N, C, H, W) array in the memory order of `like`; any other shape lies in C order."""
     if not is_hwnc(like):
-        return np.empty(shape, dtype)
+        return empty(shape, dtype)
     N, C, H, W = shape
-    return np.empty((H, W, N, C), dtype).transpose(HWNC)
+    return empty((H, W, N, C), dtype).transpose(HWNC)
 
 
 def zeros_nchw(shape: tuple[int, ...], dtype: npt.DTypeLike, *, like: Array) -> Array:
