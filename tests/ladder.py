@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from cnn_from_scratch.ops import to_hwnc
+from cnn_from_scratch.ops.memory import recycled
 
 Array = np.ndarray
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -145,3 +147,27 @@ def frozen(*arrays: Array | None) -> tuple[Array | None, ...]:
         if copy is not None:
             copy.flags.writeable = False
     return copies
+
+
+# --- memory ---------------------------------------------------------------------------------------------------------
+
+
+def assert_recycles(run: Callable[[], object], nbytes: float) -> None:
+    """In the steady state `run` takes its large arrays from the store: less than `nbytes` comes from anywhere else.
+
+    NumPy reports its own allocations to tracemalloc, and a store's memory is not among them; a store that has to grow
+    in the third run holds more unused memory after it. Choose arrays of 1 MiB or so: what is below 64 KiB is never
+    recycled.
+    """
+    with recycled() as store:
+        for _ in range(2):
+            run()
+        unused = store.unused
+        tracemalloc.start()
+        try:
+            run()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < nbytes, f"{peak} bytes were allocated outside of the store, allowed are {nbytes:.0f}"
+    assert store.unused == unused, f"the store grew by {store.unused - unused} bytes in the third run"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ladder import assert_recycles
 
 from cnn_from_scratch.ops import to_hwnc
 from cnn_from_scratch.ops.memory import SMALL, Store, empty, empty_like, recycled
@@ -138,3 +139,24 @@ def test_empty_like_of_a_slice_is_without_gaps():
         y = empty_like(x)
     assert y.transpose(2, 3, 0, 1).flags.c_contiguous
     assert y.shape == x.shape
+
+
+def test_the_check_for_recycling_sees_what_is_fresh():
+    def fresh():
+        return np.ones(SHAPE, np.float32)
+
+    def recycling():
+        empty(SHAPE, np.float32).fill(1)
+
+    held = []
+
+    def growing():
+        held.append(empty(SHAPE, np.float32))
+        if len(held) == 3:  # the store has nothing to hand out but what is made now
+            held.clear()
+
+    assert_recycles(recycling, SMALL)
+    with pytest.raises(AssertionError, match="bytes were allocated outside of the store"):
+        assert_recycles(fresh, SMALL)
+    with pytest.raises(AssertionError, match="the store grew by"):
+        assert_recycles(growing, SMALL)
