@@ -34,7 +34,8 @@ class Layer:
       do not fit (optional: where it is missing, the shape stays as it is);
     - ``multiply_adds(input_shape)``: what `summary` counts (optional);
     - ``reset_parameters(rng)``: draw the parameters anew, in place (optional);
-    - ``commit(cache)``: write what a training step wants remembered into `buffers` (optional; batch norm).
+    - ``commit(cache)``: write what a training step wants remembered into `buffers` (optional; batch norm), and
+      ``to_commit(cache)``: what it needs of the cache, so that the rest can be let go before (optional).
 
     Every argument of the constructor is kept as an attribute of the same name, so that the layer can be
     printed, saved and made again. ``examples/own_layer.py`` adds the check of its gradients and trains it.
@@ -106,6 +107,10 @@ class Layer:
 
     def commit(self, cache: Any) -> None:
         """Write into the buffers what the forward pass of a finished training step left in its cache."""
+
+    def to_commit(self, cache: Any) -> Any:
+        """What `commit` needs of a cache: all of it unless a layer knows better, None where there is no `commit`."""
+        return None if type(self).commit is Layer.commit else cache
 
     # --- what all layers share ----------------------------------------------------------------------------------
 

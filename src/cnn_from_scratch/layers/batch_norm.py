@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -11,6 +11,25 @@ from ..ops import BatchNormCache, batch_norm_backward, batch_norm_forward
 from ..typing import Array
 from .base import Grads, Layer, Shape, require_counts, require_numbers, weight_and_bias
 from .context import Context
+
+
+class RunningStatistics(NamedTuple):
+    """What batch norm wants remembered of a training step; None where there is nothing."""
+
+    running_mean: Array | None  # (C,)
+    running_var: Array | None  # (C,)
+
+
+class HasStatistics(Protocol):
+    """The cache of a batch norm, or what was kept of it."""
+
+    @property
+    def running_mean(self) -> Array | None:
+        """New; None where nothing is to be remembered."""
+
+    @property
+    def running_var(self) -> Array | None:
+        """Likewise."""
 
 
 class _BatchNorm(Layer):
@@ -73,7 +92,11 @@ class _BatchNorm(Layer):
         dx, dweight, dbias = batch_norm_backward(dy, cache)
         return dx, weight_and_bias(dweight, dbias)
 
-    def commit(self, cache: BatchNormCache) -> None:
+    def to_commit(self, cache: HasStatistics) -> RunningStatistics:
+        """The new running statistics: two vectors instead of the images."""
+        return RunningStatistics(cache.running_mean, cache.running_var)
+
+    def commit(self, cache: HasStatistics) -> None:
         """Take over the running statistics that a training step left in its cache."""
         if cache.running_mean is None or cache.running_var is None:
             return

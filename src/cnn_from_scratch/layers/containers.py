@@ -105,9 +105,7 @@ class Container(Layer):
         if not (need_dx or learning):
             return None, {}
         dx, grads = child.backward(dy, cache, need_dx=need_dx)
-        if not learning <= grads.keys():
-            lost = ", ".join(sorted(learning - grads.keys()))
-            raise ValueError(f"backward of layer {join(ctx.key, name)!r} = {child!r} gave no gradient for {lost}")
+        require_gradients(join(ctx.key, name), child, grads)
         if ctx.tap is not None and self._has_key(name):
             ctx.tap(join(ctx.key, name), "backward", {"dy": dy, "dx": dx, "grads": grads})
         return dx, {join(name, key): grad for key, grad in grads.items() if key in learning}
@@ -121,6 +119,11 @@ class Container(Layer):
         if not isinstance(cache, kind) or len(cache.caches) != len(self.children):  # type: ignore[attr-defined]
             name = type(self).__name__
             raise TypeError(f"{name}: cache must come from the forward of this {name}, got {type(cache).__name__}")
+
+    def to_commit(self, cache: ContainerCache) -> ContainerCache:
+        """What each child needs."""
+        kept = [child.to_commit(own) for child, own in zip(self.children.values(), cache.caches, strict=True)]
+        return ContainerCache(kept, cache.ctx)
 
     def commit(self, cache: ContainerCache) -> None:
         """Every child writes its own buffers."""
@@ -184,6 +187,13 @@ def _at(name: str, error: ShapeError) -> ShapeError:
     if text.startswith("layer '"):
         return ShapeError(text.replace("layer '", f"layer '{name}.", 1))
     return ShapeError(f"layer {name!r}: {text}")
+
+
+def require_gradients(key: str, layer: Layer, grads: Grads) -> None:
+    """Raise unless the backward pass of a layer gave a gradient for everything in it that learns."""
+    if lost := layer.trainable - grads.keys():
+        names = ", ".join(sorted(lost))
+        raise ValueError(f"backward of layer {key!r} = {layer!r} gave no gradient for {names}")
 
 
 def by_name(layers: tuple[Layer | Mapping[str, Layer], ...]) -> dict[str, Layer]:

@@ -6,10 +6,12 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..ops import to_hwnc
+from ..ops.memory import Store, recycled
 from ..parallel import Member, default_shards, open_group, shard_slices
 from ..typing import Array
 from .base import Layer
 from .context import Context
+from .fusion import as_program
 
 SMALL = 32
 """Fewer examples than this are not worth more than one thread."""
@@ -51,8 +53,10 @@ def predict(model: Layer, x: Array, *, batch_size: int = 256, shards: int | None
         part = shard_slices(len(x), member.size)[member.rank]
         for first in range(part.start, part.stop, batch_size):
             rows = slice(first, min(first + batch_size, part.stop))
-            out[rows] = model.forward(in_fast_order(x[rows]), Context())[0]
+            with recycled(store):
+                out[rows] = program.predict(in_fast_order(x[rows]), Context())
 
+    program, store = as_program(model), Store()
     with open_group(shards) as group:
         group.run(run)
     return out

@@ -6,6 +6,7 @@ from .fit import fit
 from .history import History
 from .losses import Loss, as_loss
 from .step import StepResult, compute_gradients
+from .stepper import training_steps
 
 __all__ = [
     "AverageWeights",
@@ -21,4 +22,5 @@ __all__ = [
     "compute_gradients",
     "evaluate",
     "fit",
+    "training_steps",
 ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
@@ -23,19 +22,18 @@ from ..data import (
     stratified_split,
 )
 from ..errors import ShapeError
-from ..layers import Context, Layer
-from ..layers.predict import as_model_input, in_fast_order
-from ..optim import Adam, Optimizer, clip_grad_norm, clip_grad_value
-from ..parallel import Group, default_shards, open_group
+from ..layers import Layer
+from ..ops.memory import Store
+from ..optim import Adam, Optimizer
+from ..parallel import default_shards, open_group
 from ..randomness import Place
-from ..typing import Array
 from .callbacks import Callback, Progress
 from .evaluate import evaluate
 from .history import History
 from .interrupts import interrupt_between_steps
-from .losses import Loss, LossPair, as_loss
+from .losses import LossPair, as_loss
 from .meter import Bar, Meter, progress_bar
-from .step import StepResult, compute_gradients
+from .stepper import Setting, take_step
 
 
 def fit(
@@ -147,7 +145,8 @@ def fit(
         progress_bar(progress, len(source), epochs) as bar,
         interrupt_between_steps() as check_interrupt,
     ):
-        how = _How(chosen, group, seed, schedule, clip_norm, clip_value, callbacks, bar, check_interrupt)
+        setting = Setting(model, optimizer, chosen, group, Store(), clip_norm, clip_value)
+        how = _How(setting, seed, schedule, callbacks, bar, check_interrupt)
         _tell(callbacks, "on_train_begin", state)
         try:
             for epoch in range(1, epochs + 1):
@@ -167,12 +166,9 @@ def fit(
 class _How(NamedTuple):
     """What stays the same from step to step."""
 
-    loss: Loss
-    group: Group
+    setting: Setting
     seed: int
     schedule: Callable[[int], float] | None
-    clip_norm: float | None
-    clip_value: float | None
     callbacks: Sequence[Callback]
     bar: Bar
     check_interrupt: Callable[[], None]
@@ -180,13 +176,13 @@ class _How(NamedTuple):
 
 def _run_epoch(state: Progress, batches: Iterable[Batch], how: _How) -> tuple[Progress, dict[str, Any]]:
     """All steps of one epoch; where it got to, and its row of the history."""
-    meter = Meter(how.loss.name)
+    meter = Meter(how.setting.loss.name)
     how.bar.start_epoch(state.epoch)
     for step, x, y in batches:
         state = state._replace(step=step)
         if how.schedule is not None:
             state.optimizer.lr = how.schedule((state.epoch - 1) * state.steps_per_epoch + step)
-        result = _step(state, x, y, how)
+        result = take_step(how.setting, x, y, Place(how.seed, state.epoch, step))
         meter.add(result)
         how.bar.advance(result.examples, meter)
         for callback in how.callbacks:
@@ -196,58 +192,14 @@ def _run_epoch(state: Progress, batches: Iterable[Batch], how: _How) -> tuple[Pr
     return state, row
 
 
-def _step(state: Progress, x: Array, y: Array, how: _How) -> StepResult:
-    """Gradients, clipping, update; parameters and buffers are written only when everything has succeeded."""
-    model, place = state.model, Place(how.seed, state.epoch, state.step)
-    x = as_model_input("fit", model, x)
-    if y.dtype.kind == "f":
-        y = y.astype(model.dtype, copy=False)
-    result = compute_gradients(model, x, y, how.loss, group=how.group, place=place)
-    _check_finite(model, x, result, place)  # says what an overflow on the way has come to
-    grads = result.grads
-    if how.clip_value is not None:
-        grads = clip_grad_value(grads, how.clip_value)
-    if how.clip_norm is not None:
-        _, grads = clip_grad_norm(grads, how.clip_norm)
-    with np.errstate(over="ignore", invalid="ignore"):
-        state.optimizer.step(model.params, grads)
-    model.commit(result.caches)
-    return result._replace(grads=grads)
-
-
-def _check_finite(model: Layer, x: Array, result: StepResult, place: Place) -> None:
-    """Stop at the first NaN or infinity, before it gets into the parameters, and say where it arose."""
-    where = f"at epoch {place.epoch}, step {place.step}; the parameters are those before this step"
-    if not math.isfinite(result.loss):
-        key = _first_layer_not_finite(model, x, place)
-        layer = "all layers' outputs are finite" if key is None else f"layer {key!r} is the first to give such numbers"
-        raise FloatingPointError(f"fit: the loss is {result.loss} ({layer}) {where}")
-    with np.errstate(over="ignore", invalid="ignore"):
-        bad = [key for key, grad in result.grads.items() if not np.isfinite(grad.sum())]
-    if bad:
-        raise FloatingPointError(f"fit: the gradient of {bad[-1]!r} is not finite {where}")
-
-
-def _first_layer_not_finite(model: Layer, x: Array, place: Place) -> str | None:
-    """Run the forward pass once more, and look at every layer's output."""
-    found: list[str] = []
-
-    def tap(key: str, phase: str, values: Mapping[str, Any]) -> None:
-        if phase == "forward" and not found and not np.isfinite(values["output"]).all():
-            found.append(key)
-
-    with np.errstate(all="ignore"):
-        model.forward(in_fast_order(x), Context(train=True, rng=place, tap=tap))
-    return found[0] if found else None
-
-
 def _validate(state: Progress, held_out: BatchSource | None, how: _How, batch_size: int) -> dict[str, Any]:
     """Loss and accuracy on what was held out; callbacks may lend the model other weights for it."""
     _tell(how.callbacks, "before_evaluation", state)
     try:
         if held_out is None:
             return {}
-        report = evaluate(state.model, held_out, loss=(how.loss.forward, how.loss.backward), batch_size=batch_size)
+        loss = how.setting.loss
+        report = evaluate(state.model, held_out, loss=(loss.forward, loss.backward), batch_size=batch_size)
     finally:
         _tell(how.callbacks[::-1], "after_evaluation", state)
     row = {"val_loss": report.loss}

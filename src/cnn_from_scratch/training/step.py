@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from ..layers import Context, Layer
+from ..layers.fusion import as_program
 from ..layers.predict import in_fast_order
+from ..layers.program import Commit
+from ..ops.memory import Store, empty_like, recycled
 from ..parallel import ALONE, Group, Member, shard_slices
 from ..randomness import Place
 from ..typing import Array
@@ -21,7 +25,12 @@ class StepResult(NamedTuple):
     grads: dict[str, Array]
     correct: int | None  # None where the targets are no class indices
     examples: int
-    caches: Any  # of the first shard: what `model.commit` takes
+    commits: Sequence[Commit]  # what layers want remembered once the step has succeeded: of the first shard
+
+    def commit(self) -> None:
+        """Let every layer write its buffers."""
+        for layer, kept in self.commits:
+            layer.commit(kept)
 
 
 class _Shard(NamedTuple):
@@ -29,39 +38,50 @@ class _Shard(NamedTuple):
     divisor: float
     grads: dict[str, Array]
     correct: int | None
-    caches: Any
+    commits: Sequence[Commit]
 
 
 def compute_gradients(
-    model: Layer, x: Array, y: Array, loss: Loss, *, group: Group = ALONE, place: Place | None = None
+    model: Layer,
+    x: Array,
+    y: Array,
+    loss: Loss,
+    *,
+    group: Group = ALONE,
+    place: Place | None = None,
+    store: Store | None = None,
 ) -> StepResult:
     """Gradients of the mean loss over the batch by every trainable parameter. Nothing is written.
 
     Each shard sums its losses; the divisor of the mean belongs to the whole batch, so that ignored targets, class
-    weights and a short last batch count as they would without shards.
+    weights and a short last batch count as they would without shards. Large arrays are taken from `store`.
     """
     trainable = model.trainable
+    program = as_program(model)
+    store = Store() if store is None else store
 
     @np.errstate(over="ignore", invalid="ignore")  # infinity and NaN go on, as IEEE 754 has it: the caller looks
     def run(member: Member) -> _Shard:
         part = shard_slices(len(x), member.size)[member.rank]
         rng = None if place is None else place._replace(shard=member.rank)
-        ctx = Context(train=True, rng=rng, group=member)
-        output, caches = model.forward(in_fast_order(x[part]), ctx)
-        total, cache = loss.forward(output, y[part], reduction="sum")
-        own = float(getattr(cache, "divisor", len(output)))
-        divisor = float(member.sum([np.array(own)])[0])
-        if divisor == 0:
-            raise ValueError(f"loss {loss.name}: the mean over no example is undefined; every target is ignored")
-        _, grads = model.backward(loss.backward(cache, 1 / divisor), caches, need_dx=False)
+        with recycled(store):
+            output, caches = program.forward(in_fast_order(x[part]), Context(train=True, rng=rng, group=member))
+            commits = program.commits(caches)
+            total, cache = loss.forward(output, y[part], reduction="sum")
+            own = float(getattr(cache, "divisor", len(output)))
+            divisor = float(member.sum([np.array(own)])[0])
+            if divisor == 0:
+                raise ValueError(f"loss {loss.name}: the mean over no example is undefined; every target is ignored")
+            _, grads = program.backward(loss.backward(cache, 1 / divisor), caches, need_dx=False)
         kept = {key: grad for key, grad in grads.items() if key in trainable}
-        return _Shard(float(total), divisor, kept, count_correct(output, y[part]), caches)
+        return _Shard(float(total), divisor, kept, count_correct(output, y[part]), commits)
 
     shards = group.run(run)
-    grads = {key: _sum([shard.grads[key] for shard in shards]) for key in shards[0].grads}
+    with recycled(store):
+        grads = {key: _sum([shard.grads[key] for shard in shards]) for key in shards[0].grads}
     correct = None if shards[0].correct is None else sum(shard.correct or 0 for shard in shards)
     mean = sum(shard.loss for shard in shards) / shards[0].divisor
-    return StepResult(mean, grads, correct, len(x), shards[0].caches)
+    return StepResult(mean, grads, correct, len(x), shards[0].commits)
 
 
 def count_correct(output: Array, targets: Array) -> int | None:
@@ -73,7 +93,9 @@ def count_correct(output: Array, targets: Array) -> int | None:
 
 def _sum(parts: list[Array]) -> Array:
     """Added in the order of the shards."""
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
+    total, *others = parts
+    if others:
+        total = np.add(total, others[0], out=empty_like(total))
+        for part in others[1:]:
+            total += part
     return total
