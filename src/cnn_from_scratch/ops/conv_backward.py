@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..typing import Array
+from .channels import channel_rows, channel_sums, pieces
 from .col2im import col2im
 from .conv_forward import ConvCache, columns_of
 from .conv_rows import backward_rows
 from .dtypes import float_op
-from .utils import check_shape, crop_sides, empty_nchw, pad_sides
+from .utils import ConvGeometry, check_shape, crop_sides, empty_nchw, pad_sides
 
 
 @float_op("dy")
@@ -57,19 +60,40 @@ def conv_backward(dy: Array, cache: ConvCache, *, need_dx: bool = True) -> tuple
     >>> dx.ravel(), dweight.ravel()
     (array([3., 8., 5.]), array([3., 6.]))
     """
-    N, F, (OH, OW) = len(cache.x), len(cache.weight), cache.geometry.output
-    check_shape("conv_backward", "dy", dy, (N, F, OH, OW))
-    backward = {"loops": _backward_loops, "im2col": _backward_im2col, "im2row": _backward_rows}[cache.algorithm]
-    dx, dweight = backward(dy, cache, need_dx)
-    dbias = dy.sum((0, 2, 3)) if cache.has_bias else None  # (F,)
-    return dx, dweight, dbias
+    x, weight, geometry, groups, has_bias, algorithm = cache
+    check_shape("conv_backward", "dy", dy, (len(x), len(weight), *geometry.output))
+    dx, dweight = convolve_backward(dy, x, weight, geometry, groups, algorithm, need_dx)
+    return dx, dweight, bias_gradient(dy) if has_bias else None
 
 
-def _backward_loops(dy: Array, cache: ConvCache, need_dx: bool) -> tuple[Array | None, Array]:
+def convolve_backward(
+    dy: Array, x: Array, weight: Array, geometry: ConvGeometry, groups: int, algorithm: str, need_dx: bool
+) -> tuple[Array | None, Array]:
+    """dx (or None) and dweight, the way `algorithm` says, of arguments that are checked."""
+    return BACKWARD[algorithm](dy, x, weight, geometry, groups, need_dx)
+
+
+def bias_gradient(dy: Array) -> Array:
+    """dbias[f] = sum_{n, oh, ow} dy[n, f, oh, ow]
+
+    Examples
+    --------
+    >>> bias_gradient(np.arange(6.0).reshape(1, 2, 1, 3))  # 0 + 1 + 2 and 3 + 4 + 5
+    array([ 3., 12.])
+    """
+    rows = channel_rows(dy, like=dy)
+    total = np.zeros(dy.shape[1])
+    for piece in pieces(rows):
+        total += channel_sums(rows[piece])
+    return total.astype(dy.dtype)  # (F,)
+
+
+def _backward_loops(
+    dy: Array, x: Array, weight: Array, geometry: ConvGeometry, groups: int, need_dx: bool
+) -> tuple[Array | None, Array]:
     """Every output position hands its gradient to the patch and to the filter that made it."""
-    x, weight, geometry = cache.x, cache.weight, cache.geometry
     N, F, OH, OW = dy.shape
-    CG, FG = weight.shape[1], F // cache.groups
+    CG, FG = weight.shape[1], F // groups
     (SH, SW), (DH, DW), (KH, KW) = geometry.stride, geometry.dilation, geometry.kernel
     xp = pad_sides(x, geometry.padding)
     dxp, dweight = np.zeros_like(xp), np.zeros_like(weight)
@@ -86,10 +110,11 @@ def _backward_loops(dy: Array, cache: ConvCache, need_dx: bool) -> tuple[Array |
     return (crop_sides(dxp, geometry.padding) if need_dx else None), dweight
 
 
-def _backward_im2col(dy: Array, cache: ConvCache, need_dx: bool) -> tuple[Array | None, Array]:
+def _backward_im2col(
+    dy: Array, x: Array, weight: Array, geometry: ConvGeometry, groups: int, need_dx: bool
+) -> tuple[Array | None, Array]:
     """Two matrix products, and col2im to bring the gradient of the columns home."""
-    x, weight, geometry, G = cache.x, cache.weight, cache.geometry, cache.groups
-    N, F, OH, OW = dy.shape
+    N, (F, OH, OW), G = len(x), dy.shape[1:], groups
     K = weight[0].size  # C/G*KH*KW
     cols = columns_of(x, geometry).reshape(N, G, K, OH * OW)
     dy4 = dy.reshape(N, G, F // G, OH * OW)
@@ -109,6 +134,9 @@ def _backward_im2col(dy: Array, cache: ConvCache, need_dx: bool) -> tuple[Array 
     return dx, dweight
 
 
-def _backward_rows(dy: Array, cache: ConvCache, need_dx: bool) -> tuple[Array | None, Array]:
-    """The fast way, piece by piece: see conv_rows.py."""
-    return backward_rows(dy, cache.x, cache.weight, cache.geometry, cache.groups, need_dx)
+BACKWARD: dict[str, Callable[[Array, Array, Array, ConvGeometry, int, bool], tuple[Array | None, Array]]] = {
+    "loops": _backward_loops,
+    "im2col": _backward_im2col,
+    "im2row": backward_rows,
+}
+"""The gradients of each way in `FORWARD`."""

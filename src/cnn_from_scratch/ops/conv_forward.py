@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import ShapeError
 from ..typing import Array, Padding, Pair
+from .conv_algorithms import ALGORITHMS as ALGORITHMS
+from .conv_algorithms import Algorithm as Algorithm
+from .conv_algorithms import resolve_algorithm as resolve_algorithm
+from .conv_output import Finish as Finish
+from .conv_output import add_bias, hand_over
 from .conv_rows import forward_rows
 from .dtypes import float_op
 from .im2col import im2col
-from .utils import ConvGeometry, check_rank, check_shape, conv_geometry, empty_nchw, pad_sides
-
-Algorithm: TypeAlias = Literal["auto", "loops", "im2col", "im2row"]
-ALGORITHMS = ("auto", "loops", "im2col", "im2row")
+from .memory import empty
+from .utils import HWNC, ConvGeometry, check_rank, check_shape, conv_geometry, pad_sides
 
 
 class ConvCache(NamedTuple):
@@ -25,7 +29,7 @@ class ConvCache(NamedTuple):
     geometry: ConvGeometry
     groups: int
     has_bias: bool
-    algorithm: Algorithm
+    algorithm: str  # never "auto": the way that was taken
 
 
 @float_op("x", "weight", "bias")
@@ -90,45 +94,69 @@ def conv_forward(
     >>> y[0, 0]
     array([[1., 3., 5.]])
     """
-    check_rank("conv_forward", "x", x, "N C H W")
-    check_rank("conv_forward", "weight", weight, "F C/G KH KW")
-    N, C, H, W = x.shape
-    F, CG, KH, KW = weight.shape
-    _check_channels(x, weight, groups)
+    geometry, name = check_convolution("conv_forward", x, weight, bias, stride, padding, dilation, groups, algorithm)
+    y = convolve(x, weight, geometry, groups, name, add_bias(bias))  # (N, F, OH, OW)
+    return y, ConvCache(x, weight, geometry, groups, bias is not None, name)
+
+
+# --- checks ---------------------------------------------------------------------------------------------------------
+
+
+def check_convolution(
+    function: str,
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    algorithm: Algorithm,
+) -> tuple[ConvGeometry, str]:
+    """Where the windows go and the name of the way to compute; `function` is named in the errors."""
+    check_rank(function, "x", x, "N C H W")
+    check_rank(function, "weight", weight, "F C/G KH KW")
+    _, _, H, W = x.shape
+    F, _, KH, KW = weight.shape
+    _check_channels(function, x, weight, groups)
     if bias is not None:
-        check_shape("conv_forward", "bias", bias, (F,))
-    if algorithm not in ALGORITHMS:
-        raise ValueError(f"conv_forward: algorithm must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
-    if algorithm == "auto":
-        algorithm = "im2row" if groups == 1 else "im2col"
-    geometry = conv_geometry("conv_forward", (H, W), (KH, KW), stride, padding, dilation)
-
-    forward = {"loops": _forward_loops, "im2col": _forward_im2col, "im2row": forward_rows}[algorithm]
-    y = forward(x, weight, bias, geometry, groups)  # (N, F, OH, OW)
-    return y, ConvCache(x, weight, geometry, groups, bias is not None, algorithm)
+        check_shape(function, "bias", bias, (F,))
+    geometry = conv_geometry(function, (H, W), (KH, KW), stride, padding, dilation)
+    name = resolve_algorithm(algorithm, x.shape, weight.shape, geometry, groups, x.dtype, function=function)
+    return geometry, name
 
 
-def _check_channels(x: Array, weight: Array, groups: int) -> None:
+def _check_channels(function: str, x: Array, weight: Array, groups: int) -> None:
     C, (F, CG, _, _) = x.shape[1], weight.shape
     if isinstance(groups, bool) or not isinstance(groups, int | np.integer) or groups < 1:
-        raise ShapeError(f"conv_forward: groups must be an int >= 1, got {groups!r}")
+        raise ShapeError(f"{function}: groups must be an int >= 1, got {groups!r}")
     shapes = f"got x {tuple(x.shape)}, weight {tuple(weight.shape)}"
     if not (C and F):
-        raise ShapeError(f"conv_forward: at least one channel and one filter are needed; {shapes}")
+        raise ShapeError(f"{function}: at least one channel and one filter are needed; {shapes}")
     if C % groups or F % groups:
-        raise ShapeError(f"conv_forward: groups={groups} must divide C={C} and F={F}; {shapes}")
+        raise ShapeError(f"{function}: groups={groups} must divide C={C} and F={F}; {shapes}")
     if CG * groups != C:
         per_group = "" if groups == 1 else f" ({CG} in each of {groups} groups)"
-        raise ShapeError(f"conv_forward: x has C={C} channels but weight expects {CG * groups}{per_group}; {shapes}")
+        raise ShapeError(f"{function}: x has C={C} channels but weight expects {CG * groups}{per_group}; {shapes}")
 
 
-def _forward_loops(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry, groups: int) -> Array:
+# --- the ways to compute --------------------------------------------------------------------------------------------
+
+
+def convolve(
+    x: Array, weight: Array, geometry: ConvGeometry, groups: int, algorithm: str, finish: Finish | None = None
+) -> Array:
+    """The convolution without bias, the way `algorithm` says, of arguments that are checked; see `Finish`."""
+    return FORWARD[algorithm](x, weight, geometry, groups, finish)
+
+
+def _forward_loops(x: Array, weight: Array, geometry: ConvGeometry, groups: int, finish: Finish | None = None) -> Array:
     """The definition: at every output position, the patch times the filter, summed."""
     N, F, (OH, OW) = len(x), len(weight), geometry.output
     CG, FG = weight.shape[1], F // groups
     (SH, SW), (DH, DW), (KH, KW) = geometry.stride, geometry.dilation, geometry.kernel
     xp = pad_sides(x, geometry.padding)
-    y = empty_nchw((N, F, OH, OW), x.dtype, like=x)
+    y = empty((OH, OW, N, F), x.dtype)
     for n in range(N):
         for f in range(F):
             g = f // FG  # the group that filter f belongs to
@@ -137,20 +165,22 @@ def _forward_loops(x: Array, weight: Array, bias: Array | None, geometry: ConvGe
                     rows = slice(oh * SH, oh * SH + DH * (KH - 1) + 1, DH)
                     columns = slice(ow * SW, ow * SW + DW * (KW - 1) + 1, DW)
                     patch = xp[n, g * CG : (g + 1) * CG, rows, columns]  # (C/G, KH, KW)
-                    y[n, f, oh, ow] = np.sum(patch * weight[f])
-    return _add_bias(y, bias)
+                    y[oh, ow, n, f] = np.sum(patch * weight[f])
+    return hand_over(y, finish, like=x)
 
 
-def _forward_im2col(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry, groups: int) -> Array:
+def _forward_im2col(
+    x: Array, weight: Array, geometry: ConvGeometry, groups: int, finish: Finish | None = None
+) -> Array:
     """The explanation: patches become columns, filters become rows, and one matrix product does the rest."""
     N, F, (OH, OW), G = len(x), len(weight), geometry.output, groups
     cols = columns_of(x, geometry)  # (N, C*KH*KW, OH*OW)
     K = weight[0].size  # C/G*KH*KW
     cols = cols.reshape(N, G, K, OH * OW)
     rows = weight.reshape(G, F // G, K)
-    y = empty_nchw((N, F, OH, OW), x.dtype, like=x)
-    y[...] = (rows @ cols).reshape(N, F, OH, OW)
-    return _add_bias(y, bias)
+    y = empty((OH, OW, N, F), x.dtype)
+    y.transpose(HWNC)[...] = (rows @ cols).reshape(N, F, OH, OW)
+    return hand_over(y, finish, like=x)
 
 
 def columns_of(x: Array, geometry: ConvGeometry) -> Array:
@@ -158,7 +188,9 @@ def columns_of(x: Array, geometry: ConvGeometry) -> Array:
     return im2col(x, geometry.kernel, stride=geometry.stride, padding=geometry.padding, dilation=geometry.dilation)
 
 
-def _add_bias(y: Array, bias: Array | None) -> Array:
-    if bias is not None:
-        y += bias[:, None, None]  # (F, 1, 1)
-    return y
+FORWARD: dict[str, Callable[[Array, Array, ConvGeometry, int, Finish | None], Array]] = {
+    "loops": _forward_loops,
+    "im2col": _forward_im2col,
+    "im2row": forward_rows,
+}
+"""Each way by its name; `BACKWARD` in conv_backward.py holds the gradients."""

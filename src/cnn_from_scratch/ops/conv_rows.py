@@ -11,16 +11,18 @@ from __future__ import annotations
 import numpy as np
 
 from ..typing import Array
-from .utils import HWNC, ConvGeometry, crop_sides, empty_nchw, is_hwnc, pad_sides, to_hwnc
+from .conv_output import Finish, hand_over, in_order_of
+from .memory import empty
+from .utils import HWNC, ConvGeometry, crop_sides, pad_sides, to_hwnc
 
 PIECE = 1 << 20
 """Bytes of one piece of rows: about half of a core's second-level cache."""
 
 
-def forward_rows(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry, groups: int) -> Array:
+def forward_rows(x: Array, weight: Array, geometry: ConvGeometry, groups: int, finish: Finish | None = None) -> Array:
     """y = rows(x) @ weight^T, piece by piece. Groups run one after another."""
     if groups > 1:
-        return _in_groups(x, weight, bias, geometry, groups)
+        return _in_groups(x, weight, geometry, groups, finish)
     N, F, (OH, OW) = len(x), len(weight), geometry.output
     xp = pad_sides(to_hwnc(x), geometry.padding).transpose(HWNC)  # (H + top + bottom, W + left + right, N, C)
     filters = _filters_as_columns(weight)  # (KH*KW*C, F)
@@ -30,9 +32,9 @@ def forward_rows(x: Array, weight: Array, bias: Array | None, geometry: ConvGeom
         rows = _rows(xp, geometry, first, last, buffer)  # (piece*OW*N, KH*KW*C)
         out = y[first:last].reshape(-1, F)
         np.matmul(rows, filters, out=out)
-        if bias is not None:
-            out += bias
-    return _in_order_of(x, y.transpose(HWNC))
+        if finish is not None:
+            finish(y[first:last])
+    return in_order_of(x, y)
 
 
 def backward_rows(
@@ -61,7 +63,7 @@ def backward_rows(
     dweight = np.ascontiguousarray(dfilters.reshape(KH, KW, C, F).transpose(3, 2, 0, 1))
     if dxp is None:
         return None, dweight
-    return _in_order_of(x, crop_sides(dxp.transpose(HWNC), geometry.padding)), dweight
+    return in_order_of(x, crop_sides(dxp.transpose(HWNC), geometry.padding).transpose(HWNC)), dweight
 
 
 def _filters_as_columns(weight: Array) -> Array:
@@ -100,20 +102,14 @@ def _rows(xp: Array, geometry: ConvGeometry, first: int, last: int, buffer: Arra
     return piece.reshape((last - first) * OW * N, KH * KW * C)
 
 
-def _in_order_of(x: Array, result: Array) -> Array:
-    """`result`, which lies as (H, W, N, C), in the memory order of `x`."""
-    return result if is_hwnc(x) else np.ascontiguousarray(result)
-
-
-def _in_groups(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry, groups: int) -> Array:
-    F, CG = weight.shape[:2]
+def _in_groups(x: Array, weight: Array, geometry: ConvGeometry, groups: int, finish: Finish | None) -> Array:
+    N, (F, CG), (OH, OW) = len(x), weight.shape[:2], geometry.output
     FG = F // groups
-    y = empty_nchw((len(x), F, *geometry.output), x.dtype, like=x)
+    y = empty((OH, OW, N, F), x.dtype)
     for g in range(groups):
         channels, filters = slice(g * CG, (g + 1) * CG), slice(g * FG, (g + 1) * FG)
-        part = None if bias is None else bias[filters]
-        y[:, filters] = forward_rows(x[:, channels], weight[filters], part, geometry, 1)
-    return y
+        y.transpose(HWNC)[:, filters] = forward_rows(x[:, channels], weight[filters], geometry, 1)
+    return hand_over(y, finish, like=x)
 
 
 def _backward_in_groups(
