@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..typing import Array
-from .channels import channel_products
+from .channel_sums import product_sums
 from .dtypes import float_op
 from .normalization import check_affine, scale_and_add, standardize, standardize_backward
 from .utils import check_shape
@@ -120,9 +120,9 @@ def group_norm_backward(dy: Array, cache: GroupNormCache) -> tuple[Array, Array 
     """
     xhat, weight, G = cache.xhat, cache.weight, cache.num_groups
     check_shape("group_norm_backward", "dy", dy, xhat.shape)
-    sum_dy, sum_dy_xhat = channel_products(dy, xhat, np.zeros(xhat.shape[1]))
-    dbias = sum_dy.astype(dy.dtype) if cache.has_bias else None
-    dweight = sum_dy_xhat.astype(dy.dtype) if weight is not None else None
+    sums = product_sums(dy, xhat, np.zeros(xhat.shape[1]))
+    dbias = sums.total.astype(dy.dtype) if cache.has_bias else None
+    dweight = sums.products.astype(dy.dtype) if weight is not None else None
     g = _in_groups(scale_and_add(dy, _per_channel(weight, dy), None), G)  # (N, G, C/G, ...)
     dx = np.empty_like(xhat)
     standardize_backward(g, _in_groups(xhat, G), cache.inv_std, tuple(range(2, g.ndim)), out=_in_groups(dx, G))
