@@ -65,6 +65,13 @@ MISTAKES = [
         "tests/ops/test_pooling.py",
     ),
     Mistake(
+        "of two equal columns the right one wins",
+        "ops/pool_pairs.py",
+        "np.greater(second, first, out=out)",
+        "np.greater_equal(second, first, out=out)",
+        "tests/ops/test_pooling.py",
+    ),
+    Mistake(
         "softmax does not subtract the maximum",
         "ops/softmax.py",
         "largest = x.max(axis, keepdims=True)",

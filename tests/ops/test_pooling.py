@@ -11,6 +11,7 @@ from ladder import (
     assert_forward,
     assert_gradient,
     assert_gradients_match,
+    assert_recycles,
     conformance,
     layouts,
     spaced,
@@ -24,9 +25,11 @@ from cnn_from_scratch.ops import (
     max_pool_backward,
     max_pool_forward,
     max_pool_indices,
+    pool_pairs,
     to_hwnc,
 )
 from cnn_from_scratch.ops.pool_windows import overhanging, overlapping, pool_geometry, tiling
+from cnn_from_scratch.ops.pooling import Masks, Maxima
 
 
 def window_pixels(geometry, oh, ow):
@@ -143,6 +146,46 @@ def test_max_agrees_with_the_loops(drawn, kind):
         np.testing.assert_allclose(max_pool_backward(upstream, cache), dx, atol=1e-13)
         np.testing.assert_array_equal(max_pool_indices(cache), indices)
         assert max_pool_indices(cache).dtype == np.int64
+
+
+PAIRS = {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(2, 9), st.integers(2, 9)),
+    st.sampled_from(["distinct", "ties", "NaN"]),
+    st.sampled_from([1, 16, 100, 10**6]),
+    st.integers(0, 2**16),
+)
+def test_pairs_in_pieces_of_any_size_agree_with_the_loops(shape, kind, piece, seed):
+    rng = np.random.default_rng(seed)
+    x = spaced(shape, rng) if kind == "distinct" else rng.integers(-1, 2, shape).astype(float)
+    if kind == "NaN":
+        x[rng.random(shape) < 0.2] = np.nan
+    y, dx, indices, dy = max_pool_loops(x, rng.standard_normal, (2, 2), PAIRS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool_pairs, "PIECE", piece)
+        for train, kept, order in ((True, Masks, to_hwnc), (False, Maxima, to_hwnc), (True, Masks, np.array)):
+            images, upstream = order(x), order(dy)
+            images.flags.writeable = upstream.flags.writeable = False
+            actual, cache = max_pool_forward(images, 2, train=train)
+            assert isinstance(cache.found, kept)
+            np.testing.assert_array_equal(actual, y)
+            np.testing.assert_array_equal(max_pool_backward(upstream, cache), dx)
+            np.testing.assert_array_equal(max_pool_indices(cache), indices)
+            if train:
+                cache.found.below.flags.writeable = cache.found.right.flags.writeable = False
+                np.testing.assert_array_equal(max_pool_backward(np.asfortranarray(upstream), cache), dx)
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan, -0.0])
+def test_pairs_pass_any_gradient_on_and_nothing_else(value):
+    x = np.array([[1.0, 2.0], [3.0, 0.0]]).reshape(1, 1, 2, 2)
+    for train in (True, False):
+        dx = max_pool_backward(np.full((1, 1, 1, 1), value), max_pool_forward(x, 2, train=train)[1])
+        np.testing.assert_array_equal(dx[0, 0], [[0, 0], [value, 0]])
+        assert np.signbit(dx[0, 0, 1, 0]) == np.signbit(value)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -321,6 +364,20 @@ def test_an_empty_batch(pool):
     y, cache = forward(np.ones((0, 2, 5, 5)), 2)
     assert y.shape == (0, 2, 2, 2)
     assert backward(y, cache).shape == (0, 2, 5, 5)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("options", [{"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": 1}])
+@pytest.mark.parametrize("order", [np.ascontiguousarray, to_hwnc])
+def test_memory_is_recycled(pool, options, order):
+    forward, backward = POOLS[pool]
+    x = order(np.random.default_rng(0).standard_normal((16, 16, 32, 32)).astype(np.float32))  # 1 MiB
+
+    def run():
+        y, cache = forward(x, **options)
+        backward(y, cache)
+
+    assert_recycles(run, x.nbytes / 8)
 
 
 X = np.ones((2, 3, 6, 5))

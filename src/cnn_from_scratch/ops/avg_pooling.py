@@ -9,7 +9,7 @@ import numpy as np
 from ..typing import Array, Padding, Pair
 from .dtypes import float_op
 from .pool_windows import pool_geometry, windows
-from .utils import ConvGeometry, check_shape, zeros_nchw
+from .utils import ConvGeometry, check_shape, empty_nchw, zeros_nchw
 
 
 class AvgPoolCache(NamedTuple):
@@ -113,7 +113,7 @@ def avg_pool_backward(dy: Array, cache: AvgPoolCache) -> Array:
     """
     x, counts, geometry = cache
     check_shape("avg_pool_backward", "dy", dy, (*x.shape[:2], *geometry.output))
-    shares = dy / counts  # (N, C, OH, OW)
+    shares = np.divide(dy, counts, out=empty_nchw(dy.shape, dy.dtype, like=x))  # (N, C, OH, OW)
     dx = zeros_nchw(x.shape, x.dtype, like=x)
     for outputs, pixels in windows(geometry):
         dx[pixels] += shares[outputs]

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..typing import Array, Padding, Pair
 from .dtypes import float_op
+from .memory import empty_like
+from .pool_pairs import bits, gradient_of_pairs, in_pairs, indices_of_pairs, maxima_of_pairs
 from .pool_windows import Plane, overhanging, overlapping, pool_geometry, tiling, windows
 from .utils import ConvGeometry, check_shape, empty_nchw, zeros_nchw
 
 
-class MaxPoolCache(NamedTuple):
-    """What `max_pool_backward` needs: it looks again for the pixels of `x` that equal `y`."""
+class Maxima(NamedTuple):
+    """Images and their maxima: enough to look again for the pixels of `x` that equal `y`."""
 
     x: Array  # (N, C, H, W)    borrowed, never written
     y: Array  # (N, C, OH, OW)
+
+
+class Masks(NamedTuple):
+    """Where the maxima of 2x2 windows are, without the images."""
+
+    right: Array  # (N, C, 2*OH, OW)  whether the right one of two columns is the larger
+    below: Array  # (N, C, OH, OW)    whether the lower one of two rows is the larger
+
+
+class MaxPoolCache(NamedTuple):
+    """What `max_pool_backward` needs."""
+
+    found: Maxima | Masks
+    shape: tuple[int, int, int, int]  # (N, C, H, W)
+    dtype: np.dtype[Any]
     geometry: ConvGeometry
 
 
@@ -30,6 +47,7 @@ def max_pool_forward(
     padding: Padding = 0,
     dilation: Pair = 1,
     ceil_mode: bool = False,
+    train: bool = True,
 ) -> tuple[Array, MaxPoolCache]:
     """y[n, c, oh, ow] = max_{kh, kw} x[n, c, oh*SH + kh*DH - PH, ow*SW + kw*DW - PW], -inf where that is outside x
 
@@ -47,6 +65,9 @@ def max_pool_forward(
         Step between the pixels of one window.
     ceil_mode : bool
         Let a last window hang over the bottom or the right, if it starts inside the image or its leading padding.
+    train : bool
+        Whether a backward pass is expected. If so, 2x2 windows side by side note where their maxima are, and the cache
+        does without x; if not, the cache borrows x, and a backward pass, which is possible all the same, looks again.
 
     Returns
     -------
@@ -74,7 +95,26 @@ def max_pool_forward(
     array([[4., 7.]])
     """
     geometry = pool_geometry("max_pool_forward", x, kernel_size, stride, padding, dilation, ceil_mode)
-    y = empty_nchw((*x.shape[:2], *geometry.output), x.dtype, like=x)  # (N, C, OH, OW)
+    N, C, H, W = x.shape
+    y = empty_nchw((N, C, *geometry.output), x.dtype, like=x)  # (N, C, OH, OW)
+    found: Maxima | Masks = Maxima(x, y)
+    if not in_pairs(geometry):
+        _window_maxima(x, y, geometry)
+    elif train:
+        found = _empty_masks(x, geometry)
+        maxima_of_pairs(x, y, *found)
+    else:
+        maxima_of_pairs(x, y)
+    return y, MaxPoolCache(found, (N, C, H, W), x.dtype, geometry)
+
+
+def _empty_masks(x: Array, geometry: ConvGeometry) -> Masks:
+    (N, C, _, _), (OH, OW) = x.shape, geometry.output
+    return Masks(*(empty_nchw((N, C, rows, OW), bool, like=x) for rows in (2 * OH, OH)))
+
+
+def _window_maxima(x: Array, y: Array, geometry: ConvGeometry) -> None:
+    """Write y: the maximum of the first pixel of all windows and the second, and of these and the third, and so on."""
     places = list(windows(geometry))
     if overhanging(geometry):
         y.fill(-np.inf)
@@ -82,7 +122,6 @@ def max_pool_forward(
         y[...] = x[places.pop(0)[1]]
     for outputs, pixels in places:
         np.maximum(y[outputs], x[pixels], out=y[outputs])
-    return y, MaxPoolCache(x, y, geometry)
 
 
 @float_op("dy")
@@ -118,18 +157,29 @@ def max_pool_backward(dy: Array, cache: MaxPoolCache) -> Array:
     >>> max_pool_backward(np.array([10.0, 20.0]).reshape(1, 1, 1, 2), cache).ravel()
     array([ 0., 30.,  0.])
     """
-    x, y, geometry = cache
-    check_shape("max_pool_backward", "dy", dy, y.shape)
-    dx = empty_nchw(x.shape, x.dtype, like=x)
+    found, shape, dtype, geometry = cache
+    check_shape("max_pool_backward", "dy", dy, (*shape[:2], *geometry.output))
+    if dy.dtype != dtype:
+        raise TypeError(f"max_pool_backward: dy has dtype {dy.dtype} but the forward pass ran in {dtype}; convert dy")
+    dx = empty_nchw(shape, dtype, like=found[0])
+    if isinstance(found, Masks):
+        gradient_of_pairs(dy, *found, dx)
+    else:
+        _gradient_of_windows(dy, found, geometry, dx)
+    return dx
+
+
+def _gradient_of_windows(dy: Array, found: Maxima, geometry: ConvGeometry, dx: Array) -> None:
+    """Write dx, kernel position by kernel position, as integers: bits times 0 vanish, where infinity * 0 were NaN."""
     if not tiling(geometry):
         dx.fill(0)
-    overlap = overlapping(geometry)
-    for outputs, pixels, winners in _winners(cache):
-        if overlap:
-            dx[pixels] += np.multiply(_bits(dy[outputs]), winners).view(dy.dtype)
+    room = empty_like(dy) if overlapping(geometry) else None
+    for outputs, pixels, winners in _winners(found, geometry):
+        if room is None:
+            np.multiply(bits(dy[outputs]), winners, out=bits(dx[pixels]))
         else:
-            np.multiply(_bits(dy[outputs]), winners, out=_bits(dx[pixels]))
-    return dx
+            np.multiply(bits(dy[outputs]), winners, out=bits(room[outputs]))
+            dx[pixels] += room[outputs]
 
 
 def max_pool_indices(cache: MaxPoolCache) -> Array:
@@ -151,25 +201,29 @@ def max_pool_indices(cache: MaxPoolCache) -> Array:
     >>> max_pool_indices(cache).item()
     2
     """
-    H, W = cache.geometry.input
+    found, shape, _, geometry = cache
+    H, W = geometry.input
+    if isinstance(found, Masks):
+        return indices_of_pairs(*found, W)
     places = np.arange(1, H * W + 1).reshape(H, W)  # counted from 1, so that 0 is none
-    indices = zeros_nchw(cache.y.shape, np.int64, like=cache.y)
-    for outputs, pixels, winners in _winners(cache):
+    indices = zeros_nchw(found.y.shape, np.int64, like=found.y)
+    for outputs, pixels, winners in _winners(found, geometry):
         indices[outputs] += places[pixels] * winners
     indices -= 1
     return indices
 
 
-def _winners(cache: MaxPoolCache) -> Iterator[tuple[Plane, Plane, Array]]:
+def _winners(found: Maxima, geometry: ConvGeometry) -> Iterator[tuple[Plane, Plane, Array]]:
     """For each kernel position in scan order: its outputs, their pixels, and which pixels are the first maximum."""
-    x, y, geometry = cache
-    undecided = np.ones_like(y, bool)
-    has_nan = bool(np.isnan(y).any())
+    x, y = found
+    undecided, room = empty_like(y, bool), empty_like(y, bool)
+    undecided.fill(True)
+    has_nan = bool(np.isnan(y.max(initial=0)))
     *places, last = windows(geometry)
     if overhanging(geometry):  # then not every window meets a pixel at the last position
         places.append(last)
     for outputs, pixels in places:
-        winners = x[pixels] == y[outputs]
+        winners = np.equal(x[pixels], y[outputs], out=room[outputs])
         if has_nan:  # NaN equals nothing, not even itself
             winners |= np.isnan(x[pixels])
         winners &= undecided[outputs]
@@ -177,8 +231,3 @@ def _winners(cache: MaxPoolCache) -> Iterator[tuple[Plane, Plane, Array]]:
         yield outputs, pixels, winners
     if not overhanging(geometry):  # what is undecided before the last position is decided: no need to look
         yield *last, undecided
-
-
-def _bits(values: Array) -> Array:
-    """The same memory as integers: times 1 they stay and times 0 they vanish, where inf * 0 would be NaN."""
-    return values.view(np.dtype(f"i{values.itemsize}"))
