@@ -27,6 +27,7 @@ from .adaptive_pooling import (
 )
 from .avg_pooling import AvgPoolCache, avg_pool_backward, avg_pool_forward
 from .batch_norm import BatchNormCache, batch_norm_backward, batch_norm_forward
+from .batch_norm_relu import BatchNormReluCache, batch_norm_relu_backward, batch_norm_relu_forward
 from .binary_cross_entropy import BinaryCrossEntropyCache, binary_cross_entropy_backward, binary_cross_entropy_forward
 from .col2im import col2im
 from .conv_backward import conv_backward
@@ -96,6 +97,7 @@ __all__ = [
     "AdaptivePoolCache",
     "AvgPoolCache",
     "BatchNormCache",
+    "BatchNormReluCache",
     "BinaryCrossEntropyCache",
     "ConvCache",
     "ConvGeometry",
@@ -129,6 +131,8 @@ __all__ = [
     "avg_pool_forward",
     "batch_norm_backward",
     "batch_norm_forward",
+    "batch_norm_relu_backward",
+    "batch_norm_relu_forward",
     "binary_cross_entropy_backward",
     "binary_cross_entropy_forward",
     "col2im",

@@ -27,20 +27,12 @@ class BatchNormCache(NamedTuple):
     has_bias: bool
     mean: Array  # (C,) float64: the batch's in training, the running one in evaluation
     inv_std: Array  # (C,) float64: 1 / sqrt(variance + eps), likewise
+    scale: Array  # (C,) float64: weight * inv_std
+    shift: Array  # (C,) what is subtracted from x before anything else, see `far_means`
     n: float  # values per channel in the whole batch; 0 in evaluation, where none are counted
     running_mean: Array | None  # (C,) new; None in evaluation, or where there was none
     running_var: Array | None  # (C,) new, likewise
     group: Group | None
-
-    @property
-    def shift(self) -> Array:
-        """(C,) what is subtracted from x before anything else, see `far_means`."""
-        return far_means(self.mean, self.inv_std, self.x.dtype)
-
-    @property
-    def scale(self) -> Array:
-        """(C,) float64: weight / sqrt(variance + eps)"""
-        return self.inv_std if self.weight is None else self.inv_std * self.weight
 
 
 # --- forward --------------------------------------------------------------------------------------------------------
@@ -67,7 +59,9 @@ def normalization(
         mean, var, n = moments_of(sums, x, group)
         new_mean = _follow(running_mean, mean, momentum, n)
         new_var = _follow(running_var, _unbiased(function, var, n, x), momentum, n)
-    return BatchNormCache(x, weight, bias is not None, mean, 1 / np.sqrt(var + eps), n, new_mean, new_var, group)
+    inv_std = 1 / np.sqrt(var + eps)
+    scale, shift = inv_std if weight is None else inv_std * weight, far_means(mean, inv_std, x.dtype)
+    return BatchNormCache(x, weight, bias is not None, mean, inv_std, scale, shift, n, new_mean, new_var, group)
 
 
 def affine_of(norm: BatchNormCache, bias: Array | None, rows: Array) -> Affine:

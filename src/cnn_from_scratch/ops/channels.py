@@ -74,7 +74,9 @@ def scratch(rows: Array, dtype: Any = None) -> Array:
 def spread_channels(values: Array, rows: Array) -> Array:
     """One value per channel, (C,) -> (M, C, 1), so that it meets `channel_rows` in long runs, in their dtype."""
     _, M, C, _ = rows.shape
-    return np.tile(values.astype(rows.dtype), M).reshape(M, C, 1)
+    spread = np.empty((M, C, 1), rows.dtype)
+    spread[:, :, 0] = values
+    return spread
 
 
 def far_means(mean: Array, inv_std: Array, dtype: np.dtype[Any]) -> Array:

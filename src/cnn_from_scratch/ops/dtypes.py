@@ -90,17 +90,19 @@ def _nothing_to_do(
             if value is None and common is not None:
                 continue
             return False
-        dtype = value.dtype
-        if dtype is not common:
-            if common is not None or (dtype is not _SINGLE and dtype is not _DOUBLE):
+        dtype = value.dtype  # equal dtypes need not be one object
+        if common is None:
+            if dtype != _SINGLE and dtype != _DOUBLE:
                 return False
             common = dtype
+        elif dtype is not common and dtype != common:
+            return False
     if name == "dy":  # the only array of a backward operation; its cache comes next
         cache = args[1] if len(args) > 1 else kwargs.get("cache")
         if kind is not None and type(cache) is not kind:
             return False
         kept = _kept_dtype(cache)
-        return kept is common or kept is None
+        return kept is None or kept is common or kept == common
     return True
 
 
