@@ -1,0 +1,172 @@
+"""Pictures of the page: ratios, single convolutions, growth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from report_tables import label_of, per_image
+
+from cnn_from_scratch.insight.style import BLUE, GREEN, INK, ORANGE, SKY, SOFT, YELLOW, chart, new_figure
+
+WIDTH = 8.0  # inches
+Results = dict[str, dict[str, Any]]
+
+
+def draw_pictures(results: Results, folder: Path) -> dict[str, str]:
+    """Draw what there is; each picture's name, and the section that it stands in."""
+    drawn = {}
+    for name, section, draw in (
+        ("ratios.png", "", draw_ratios),
+        ("convolutions.png", "One convolution", draw_convolutions),
+        ("growth.png", "Growth", draw_growth),
+        ("memory.png", "Memory", draw_memory),
+    ):
+        figure = draw(results)
+        if figure is not None:
+            figure.savefig(folder / name)
+            drawn[name] = section
+    return drawn
+
+
+# --- ratios ---------------------------------------------------------------------------------------------------------
+
+
+def draw_ratios(results: Results) -> Figure | None:
+    """A bar for each step and each inference: ours / best PyTorch."""
+    wanted = [result for name, result in results.items() if name.endswith(("step", "inference"))]
+    bars = [(label_of(result, case), case) for result in wanted for case in result["cases"] if "ratio" in case]
+    if not bars:
+        return None
+    figure = new_figure(
+        WIDTH,
+        1.3 + 0.34 * len(bars),
+        "Time of ours / time of the fastest PyTorch",
+        "Two cores, float32. Left of the line ours is faster. The thin lines span the quartiles of the rounds.",
+    )
+    ax = figure.subplots()
+    chart(ax, "", "ours / fastest PyTorch")
+    for row, (_, case) in enumerate(bars):
+        low, high = case.get("ratio_quartiles", [case["ratio"]] * 2)
+        ax.barh(row, case["ratio"], height=0.62, color=BLUE if case["ratio"] <= 1 else ORANGE)
+        ax.plot([low, high], [row, row], color=INK, linewidth=1.2)
+        ax.annotate(
+            f"{case['ratio']:.2f}", (max(case["ratio"], high), row), (5, 0), textcoords="offset points", va="center",
+            fontsize=9, color=INK,
+        )  # fmt: skip
+    _rows(ax, [label for label, _ in bars])
+    _line_at_one(ax, max(case["ratio"] for _, case in bars))
+    return figure
+
+
+def _rows(ax: Axes, labels: list[str]) -> None:
+    ax.set_yticks(range(len(labels)), labels, color=INK, fontsize=9)
+    ax.invert_yaxis()
+    ax.grid(visible=False, axis="y")
+    ax.tick_params(axis="y", length=0)
+
+
+def _line_at_one(ax: Axes, largest: float) -> None:
+    ax.axvline(1, color=INK, linewidth=1.2)
+    ax.set_xlim(0, max(1.15, 1.15 * largest))
+
+
+def draw_convolutions(results: Results) -> Figure | None:
+    """Forward and backward side by side, a row for each convolution."""
+    both = [results[name] for name in ("layers-forward", "layers-backward") if name in results]
+    cases = [(result, [case for case in result["cases"] if "ratio" in case]) for result in both]
+    if not any(found for _, found in cases):
+        return None
+    rows = max(len(found) for _, found in cases)
+    figure = new_figure(
+        WIDTH,
+        1.2 + 0.36 * rows,
+        "One convolution: ours / the fastest eager PyTorch",
+        "Two cores, float32. Left of the line ours is faster.",
+    )
+    panels = figure.subplots(1, len(cases), sharey=True, squeeze=False)[0]
+    for ax, (result, found) in zip(panels, cases, strict=True):
+        chart(ax, result["title"].split(", ")[1])
+        for row, case in enumerate(found):
+            ax.barh(row, case["ratio"], height=0.62, color=BLUE if case["ratio"] <= 1 else ORANGE)
+            ax.annotate(
+                f"{case['ratio']:.2f}",
+                (case["ratio"], row),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=9,
+            )
+        _line_at_one(ax, max((case["ratio"] for case in found), default=1))
+    for ax in panels:
+        ax.grid(visible=False, axis="y")
+        ax.tick_params(axis="y", length=0)
+    labels = [case["label"].replace(", batch", ",\nbatch") for case in cases[0][1]]
+    panels[0].set_yticks(range(len(labels)), labels, color=INK, fontsize=8.5)
+    panels[0].invert_yaxis()
+    return figure
+
+
+# --- growth ---------------------------------------------------------------------------------------------------------
+
+LOOKS = ((BLUE, "o"), (ORANGE, "s"), (YELLOW, "^"), (GREEN, "D"))
+"""Colour and marker of each competitor."""
+
+
+def draw_growth(results: Results) -> Figure | None:
+    """Time per image as batches and images grow."""
+    panels = [
+        (results[name], xlabel)
+        for name, xlabel in (
+            ("growth-w1", "images in a batch"),
+            ("growth-w2", "images in a batch"),
+            ("growth-size", "pixels along a side"),
+        )
+        if name in results
+    ]
+    if not panels:
+        return None
+    figure = new_figure(WIDTH, 3.5, "Time of a training step per image", "Two cores, float32; both axes logarithmic.")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for ax, (result, xlabel) in zip(axes, panels, strict=True):
+        chart(ax, f"{result['title'].split(',')[0]}, ms", xlabel)
+        _lines(ax, result)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=3, fontsize=9, frameon=False)
+    return figure
+
+
+def _lines(ax: Axes, result: dict[str, Any]) -> None:
+    cases = [per_image(case) for case in result["cases"]]
+    names = list(dict.fromkeys(peer["name"] for case in cases for peer in case["competitors"]))
+    for name, (colour, marker) in zip(names, LOOKS, strict=False):
+        points = [(c["x"], p["median"]) for c in cases for p in c["competitors"] if p["name"] == name and "median" in p]
+        if points:
+            ax.plot(*zip(*points, strict=True), color=colour, marker=marker, markersize=5, linewidth=1.8, label=name)
+    ax.set_xscale("log", base=2)
+    ax.set_yscale("log")
+    ticks = [case["x"] for case in cases]
+    ax.set_xticks(ticks, [f"{x:.0f}" for x in ticks])
+    ax.minorticks_off()
+    low, high = ax.get_ylim()
+    marks = [m * 10.0**e for e in range(-3, 4) for m in (1, 1.5, 2, 3, 5, 7) if low <= m * 10.0**e <= high]
+    ax.set_yticks(marks, [f"{mark:g}" for mark in marks])
+
+
+def draw_memory(results: Results) -> Figure | None:
+    """A bar for each competitor."""
+    peers = [peer for case in results.get("memory", {"cases": []})["cases"] for peer in case["competitors"]]
+    peers = [peer for peer in peers if "median" in peer]
+    if not peers:
+        return None
+    figure = new_figure(WIDTH, 1.2 + 0.34 * len(peers), "Peak memory of training W2, over the imports, MiB", "")
+    ax = figure.subplots()
+    chart(ax, "")
+    for row, peer in enumerate(peers):
+        ax.barh(row, peer["median"], height=0.62, color=BLUE if peer["name"].startswith("ours") else SKY)
+        ax.annotate(f"{peer['median']:.0f}", (peer["median"], row), (5, 0), textcoords="offset points", va="center",
+                    fontsize=9, color=SOFT)  # fmt: skip
+    _rows(ax, [peer["name"] for peer in peers])
+    ax.set_xlim(0, 1.12 * max(peer["median"] for peer in peers))
+    return figure
