@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 import traceback
+from contextlib import closing
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
@@ -98,10 +99,11 @@ def _serve(pipe: Connection, competitor: Competitor, task: Task) -> None:
         imported = peak_memory()
         runner: Runner = module.build(task, competitor)
         pipe.send(Ready(_version_of(module.VERSION), imported))
-        while True:
-            pipe.send(_answer(runner, *pipe.recv()))
+        with closing(runner):
+            while True:
+                pipe.send(_answer(runner, *pipe.recv()))
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
-        os._exit(0)  # the parent is done; threads of the peer need not be waited for
+        return  # the parent is done
     except Unavailable as error:
         pipe.send(error)
     except ModuleNotFoundError as error:

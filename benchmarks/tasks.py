@@ -57,6 +57,9 @@ class Runner(NamedTuple):
     values: Callable[[], dict[str, Array]]
     """What it computes (loss and gradients, or outputs), to be compared; asked for before anything is timed."""
 
+    close: Callable[[], None] = lambda: None
+    """Let go of threads and the like."""
+
 
 class Unavailable(Exception):  # noqa: N818
     """A competitor cannot do this task here; the text says why."""

@@ -16,8 +16,8 @@ import numpy as np
 from child import Child
 from tasks import Competitor, Task, Unavailable
 
-PAUSE = 0.02
-"""Seconds between two bursts: OpenMP's workers spin for some milliseconds before they sleep."""
+PAUSE = 0.1
+"""Seconds between two bursts: BLAS's workers spin for 80 milliseconds before they sleep, onnxruntime's for 40."""
 
 
 class Effort(NamedTuple):

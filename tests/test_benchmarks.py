@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -125,10 +126,10 @@ def test_the_textbook_network_has_our_gradients(net, shape, way):
     from timing import difference
 
     task = Task("train", net, shape, dtype="float64")
-    expected = ours.build(task, Competitor("ours", "ours", threads=1)).values()
+    with closing(ours.build(task, Competitor("ours", "ours", threads=1))) as runner:
+        expected = runner.values()
     found = textbook.build(task, Competitor("textbook", "textbook", way)).values()
     assert difference(found, expected)["largest"] < 1e-10
-    ours._open.close()
 
 
 @pytest.mark.parametrize("variant", ["predict", "compile"])
@@ -138,12 +139,12 @@ def test_our_runner_predicts_what_the_model_does(variant):
     from tasks import Competitor, Task, batch
 
     task = Task("infer", "resnet20", (2, 3, 8, 8))
-    found = ours.build(task, Competitor("ours", "ours", variant)).values()["output"]
+    with closing(ours.build(task, Competitor("ours", "ours", variant))) as runner:
+        found = runner.values()["output"]
     from cnn_from_scratch.layers import Context
 
     expected, _ = our_model("resnet20").forward(batch(task)[0], Context())
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
-    ours._open.close()
 
 
 def test_resnet56_has_the_layers_of_the_paper():
@@ -160,12 +161,12 @@ def test_one_convolution_on_two_halves_is_that_of_the_whole():
     from cnn_from_scratch.ops import conv_backward, conv_forward
 
     task = Task("backward", "", (3, 4, 6, 6), Convolution(5, 3, 2, 1), dtype="float64")
-    found = ours.build(task, Competitor("ours", "ours")).values()
+    with closing(ours.build(task, Competitor("ours", "ours"))) as runner:
+        found = runner.values()
     y, cache = conv_forward(batch(task)[0], filters_of(task), stride=2, padding=1)
     dx, dweight, _ = conv_backward(output_gradient(y.shape, "float64"), cache)
     np.testing.assert_allclose(found["dx"], dx, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(found["dweight"], dweight, rtol=1e-12, atol=1e-12)
-    ours._open.close()
 
 
 def test_a_child_that_cannot_says_why():

@@ -2,102 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 from nets import our_model
-from tasks import Array, Competitor, Runner, Task, Unavailable, batch, filters_of, output_gradient
+from tasks import Array, Competitor, Runner, Task, batch, filters_of, output_gradient
 from threadpoolctl import threadpool_limits
 
-import cnn_from_scratch.training as training
-from cnn_from_scratch.layers import Layer
 from cnn_from_scratch.ops import conv_backward, conv_forward, to_hwnc
 from cnn_from_scratch.ops.memory import Store, recycled
-from cnn_from_scratch.optim import Adam, Optimizer
+from cnn_from_scratch.optim import Adam
 from cnn_from_scratch.parallel import Member, open_group, shard_slices
+from cnn_from_scratch.training import training_steps
 
 VERSION = "cnn_from_scratch"
-_open = ExitStack()
-"""What stays open as long as this process lives: threads, and the limit of BLAS threads."""
 
 
 def build(task: Task, competitor: Competitor) -> Runner:
     """Make a task ready. The variants are "1 BLAS thread" for training, "compile" and "predict" for inference."""
     make = {"train": _train, "infer": _infer, "forward": _convolve, "backward": _convolve, "fit": _fit}[task.kind]
-    return make(task, competitor)
+    resources = ExitStack()  # threads, and the limit of BLAS threads: they stay open until the runner is closed
+    return make(task, competitor, resources)._replace(close=resources.close)
 
 
 # --- training -------------------------------------------------------------------------------------------------------
 
 
-def _train(task: Task, competitor: Competitor) -> Runner:
+def _train(task: Task, competitor: Competitor, resources: ExitStack) -> Runner:
     x, y = batch(task)
     model = our_model(task.net, task.dtype)
     if competitor.variant == "1 BLAS thread":
-        _open.enter_context(threadpool_limits(1, user_api="blas"))
-    step = _open.enter_context(_steps(model, Adam(1e-3), competitor.threads))
+        resources.enter_context(threadpool_limits(1, user_api="blas"))
+    step = resources.enter_context(training_steps(model, optimizer=Adam(1e-3), shards=competitor.threads))
 
     def values() -> dict[str, Array]:
-        result = _gradients(task, competitor)
+        result = step(x, y)
         return {"loss": np.array(result.loss), **result.grads}
 
     return Runner(lambda: step(x, y), values)
 
 
-@contextmanager
-def _steps(model: Layer, optimizer: Optimizer, shards: int) -> Iterator[Callable[[Array, Array], Any]]:
-    """Steps as `fit` makes them."""
-    if hasattr(training, "training_steps"):
-        with training.training_steps(model, optimizer=optimizer, shards=shards) as step:
-            yield step
-        return
-    loss = training.as_loss("cross_entropy")
-    with open_group(shards) as group:
-
-        def step(x: Array, y: Array) -> Any:
-            result = training.compute_gradients(model, x, y, loss, group=group)
-            optimizer.step(model.params, result.grads)
-            model.commit(result.caches)
-            return result
-
-        yield step
-
-
-def _gradients(task: Task, competitor: Competitor) -> Any:
-    """Loss and gradients from the first weights."""
-    x, y = batch(task)
-    with open_group(competitor.threads) as group:
-        loss = training.as_loss("cross_entropy")
-        return training.compute_gradients(our_model(task.net, task.dtype), x, y, loss, group=group)
-
-
 # --- inference ------------------------------------------------------------------------------------------------------
 
 
-def _infer(task: Task, competitor: Competitor) -> Runner:
+def _infer(task: Task, competitor: Competitor, resources: ExitStack) -> Runner:
     x, _ = batch(task)
     model = our_model(task.net, task.dtype)
     if competitor.variant == "predict":
         return Runner(lambda: model.predict(x), lambda: {"output": model.predict(x)})
-    if not hasattr(model, "compile"):
-        raise Unavailable("this version has no model.compile")
     plan = model.compile(task.shape)
-    if hasattr(plan, "__enter__"):
-        plan = _open.enter_context(plan)
     return Runner(lambda: plan(x), lambda: {"output": np.array(plan(x))})
 
 
 # --- one convolution ------------------------------------------------------------------------------------------------
 
 
-def _convolve(task: Task, competitor: Competitor) -> Runner:
+def _convolve(task: Task, competitor: Competitor, resources: ExitStack) -> Runner:
     """Forward or backward on two halves of the batch, lying in memory as they do inside of a network."""
     assert task.convolution is not None
     _, _, stride, padding, groups = task.convolution
     weight = filters_of(task)
-    group = _open.enter_context(open_group(competitor.threads))
+    group = resources.enter_context(open_group(competitor.threads))
     parts = shard_slices(task.shape[0], competitor.threads)
     halves = [to_hwnc(batch(task)[0][part].copy()) for part in parts]
     stores = [Store() for _ in parts]
@@ -133,7 +99,7 @@ def _convolve(task: Task, competitor: Competitor) -> Runner:
 # --- a whole training -----------------------------------------------------------------------------------------------
 
 
-def _fit(task: Task, competitor: Competitor) -> Runner:
+def _fit(task: Task, competitor: Competitor, resources: ExitStack) -> Runner:
     from mnist_recipe import dataset_for, recipe_for
 
     from cnn_from_scratch.cli.training_run import train_recipe
@@ -141,8 +107,7 @@ def _fit(task: Task, competitor: Competitor) -> Runner:
     dataset, recipe, accuracy = dataset_for(task), recipe_for(task, competitor), {}
 
     def run() -> None:
-        with nullcontext():
-            result = train_recipe(recipe, dataset, seed=task.seed, shards=competitor.threads)
+        result = train_recipe(recipe, dataset, seed=task.seed, shards=competitor.threads)
         accuracy["accuracy"] = np.array(result.evaluation.accuracy)
         accuracy["seconds"] = np.array(result.trained.seconds)
 
