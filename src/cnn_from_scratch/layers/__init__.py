@@ -13,6 +13,7 @@ from .dropout import Dropout
 from .linear import Linear
 from .normalization import GroupNorm, LayerNorm
 from .padding import ReflectionPad2d, ReplicationPad2d, ZeroPad2d
+from .plan import Plan
 from .pooling import AvgPool2d, MaxPool2d
 from .shape import Flatten, Identity
 from .smooth import GELU, Sigmoid, SiLU, Softplus, Tanh
@@ -46,6 +47,7 @@ __all__ = [
     "LogSoftmax",
     "MaxPool2d",
     "PReLU",
+    "Plan",
     "ReLU",
     "ReflectionPad2d",
     "ReplicationPad2d",

@@ -64,6 +64,15 @@ def predict(model: Layer, x: Array, *, batch_size: int = 256, shards: int | None
 
 def as_model_input(function: str, model: Layer, x: Array) -> Array:
     """`x` in the dtype of the model, checked against the shapes of its layers."""
+    require_floats(function, x)
+    if x.ndim < 2:
+        raise ShapeError(f"{function}: x must be a batch with at least 2 axes, got shape {x.shape}")
+    model.output_shape(x.shape[1:])
+    return x.astype(model.dtype, copy=False)
+
+
+def require_floats(function: str, x: Array) -> None:
+    """Raise unless `x` is an array of floating numbers."""
     if not isinstance(x, np.ndarray):
         raise TypeError(f"{function}: x must be a NumPy array, got {type(x).__name__}")
     if x.dtype.kind != "f":
@@ -71,10 +80,6 @@ def as_model_input(function: str, model: Layer, x: Array) -> Array:
             f"{function}: x has dtype {x.dtype}; expected floating numbers "
             "(images of 0..255 become 0..1 by x.astype(np.float32) / 255)"
         )
-    if x.ndim < 2:
-        raise ShapeError(f"{function}: x must be a batch with at least 2 axes, got shape {x.shape}")
-    model.output_shape(x.shape[1:])
-    return x.astype(model.dtype, copy=False)
 
 
 def in_fast_order(x: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,11 +41,17 @@ def single_threaded_blas() -> Iterator[None]:
 
 
 def _set_limit() -> Any:
-    from threadpoolctl import threadpool_limits
-
-    limit = threadpool_limits(limits=1, user_api="blas")
+    limit = _blas().limit(limits=1)
     _let_any_thread_set_limits()
     return limit
+
+
+@functools.cache
+def _blas() -> Any:
+    """The BLAS libraries of this process, NumPy's among them: looking for them takes 25 times as long as the limit."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
 
 
 def _let_any_thread_set_limits() -> None:
