@@ -11,11 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
-from ladder import Case, assert_forward, assert_gradient, assert_gradients_match, conformance, frozen, layouts, spaced
+from ladder import (
+    Case,
+    assert_forward,
+    assert_gradient,
+    assert_gradients_match,
+    assert_recycles,
+    conformance,
+    frozen,
+    layouts,
+    spaced,
+)
 
 from cnn_from_scratch import ops
 from cnn_from_scratch.errors import ShapeError
-from cnn_from_scratch.ops import is_hwnc, prelu_backward, prelu_forward
+from cnn_from_scratch.ops import is_hwnc, prelu_backward, prelu_forward, to_hwnc
 
 LN2 = math.log(2)
 
@@ -180,6 +190,40 @@ def test_nan_stays_nan_and_stays_alone(activation):
 
 
 @every_activation
+@pytest.mark.parametrize("order", [np.asarray, to_hwnc])
+def test_images_of_several_pieces(activation, order):
+    rng = np.random.default_rng(0)
+    x = order(rng.standard_normal((3, 5, 151, 160)).astype(np.float32))
+    some = (slice(None), slice(None), slice(None, None, 30), slice(None, None, 13))
+    y, cache = activation.forward(x)
+    np.testing.assert_allclose(
+        y[some].ravel(), [activation.definition(float(v)) for v in x[some].ravel()], rtol=1e-5, atol=1e-6
+    )
+    dx = activation.backward(x, cache)
+    _, part = activation.forward(x[some].astype(np.float64))
+    np.testing.assert_allclose(dx[some], activation.backward(x[some].astype(np.float64), part), rtol=1e-4, atol=1e-5)
+
+
+def test_infinite_gradients_stay_in_their_place():
+    dy = np.array([np.inf, np.inf])
+    for name, below in (("relu", 0.0), ("leaky_relu", np.inf)):
+        _, cache = getattr(ops, f"{name}_forward")(np.array([-1.0, 1.0]))
+        np.testing.assert_array_equal(getattr(ops, f"{name}_backward")(dy, cache), [below, np.inf])
+
+
+@every_activation
+@pytest.mark.parametrize("order", [np.asarray, to_hwnc])
+def test_memory_is_recycled(activation, order):
+    x = order(np.random.default_rng(0).standard_normal((16, 16, 32, 32)).astype(np.float32))
+
+    def run():
+        y, cache = activation.forward(x)
+        activation.backward(y, cache)
+
+    assert_recycles(run, x.nbytes / 2 if activation.name == "gelu" else x.nbytes / 8)  # erf calculates in blocks
+
+
+@every_activation
 def test_any_layout_gives_the_same_result(activation):
     rng = np.random.default_rng(1)
     x, dy = rng.standard_normal((2, 3, 4, 5)), rng.standard_normal((2, 3, 4, 5))
@@ -263,6 +307,17 @@ def test_prelu_in_any_layout(slope):
                 np.testing.assert_allclose(a, e, rtol=1e-13, err_msg=label)
                 assert a.dtype == np.dtype(np.float64)
             assert is_hwnc(y) == is_hwnc(actual[1]) == is_hwnc(xs)
+
+
+def test_prelu_recycles_memory():
+    x = to_hwnc(np.random.default_rng(0).standard_normal((16, 16, 32, 32)).astype(np.float32))
+    slope = np.full(16, 0.25, np.float32)
+
+    def run():
+        y, cache = prelu_forward(x, slope)
+        prelu_backward(y, cache)
+
+    assert_recycles(run, x.nbytes / 8)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

@@ -25,12 +25,16 @@ from .adaptive_pooling import (
     adaptive_max_pool_backward,
     adaptive_max_pool_forward,
 )
+from .add_relu import AddReluCache, add_relu_backward, add_relu_forward
 from .avg_pooling import AvgPoolCache, avg_pool_backward, avg_pool_forward
 from .batch_norm import BatchNormCache, batch_norm_backward, batch_norm_forward
 from .batch_norm_relu import BatchNormReluCache, batch_norm_relu_backward, batch_norm_relu_forward
+from .bias_relu import BiasReluCache, bias_relu_backward, bias_relu_forward
 from .binary_cross_entropy import BinaryCrossEntropyCache, binary_cross_entropy_backward, binary_cross_entropy_forward
 from .col2im import col2im
 from .conv_backward import conv_backward
+from .conv_batch_norm import ConvBatchNormCache, conv_batch_norm_backward, conv_batch_norm_forward
+from .conv_batch_norm_relu import ConvBatchNormReluCache, conv_batch_norm_relu_backward, conv_batch_norm_relu_forward
 from .conv_forward import ConvCache, conv_forward
 from .conv_transpose import ConvTransposeCache, conv_transpose_backward, conv_transpose_forward
 from .cross_entropy import CrossEntropyCache, cross_entropy_backward, cross_entropy_forward
@@ -95,10 +99,14 @@ from .utils import (
 
 __all__ = [
     "AdaptivePoolCache",
+    "AddReluCache",
     "AvgPoolCache",
     "BatchNormCache",
     "BatchNormReluCache",
+    "BiasReluCache",
     "BinaryCrossEntropyCache",
+    "ConvBatchNormCache",
+    "ConvBatchNormReluCache",
     "ConvCache",
     "ConvGeometry",
     "ConvTransposeCache",
@@ -127,16 +135,24 @@ __all__ = [
     "adaptive_avg_pool_forward",
     "adaptive_max_pool_backward",
     "adaptive_max_pool_forward",
+    "add_relu_backward",
+    "add_relu_forward",
     "avg_pool_backward",
     "avg_pool_forward",
     "batch_norm_backward",
     "batch_norm_forward",
     "batch_norm_relu_backward",
     "batch_norm_relu_forward",
+    "bias_relu_backward",
+    "bias_relu_forward",
     "binary_cross_entropy_backward",
     "binary_cross_entropy_forward",
     "col2im",
     "conv_backward",
+    "conv_batch_norm_backward",
+    "conv_batch_norm_forward",
+    "conv_batch_norm_relu_backward",
+    "conv_batch_norm_relu_forward",
     "conv_forward",
     "conv_geometry",
     "conv_output_size",

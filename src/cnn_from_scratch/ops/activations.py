@@ -14,6 +14,8 @@ import numpy as np
 from ..errors import ShapeError
 from ..typing import Array
 from .dtypes import float_op
+from .memory import empty_like
+from .rectify import keep_below, pass_where_positive, rectify
 from .utils import check_shape
 
 # --- ReLU -----------------------------------------------------------------------------------------------------------
@@ -44,7 +46,7 @@ def relu_forward(x: Array) -> tuple[Array, ReluCache]:
     >>> y
     array([0., 0., 3.])
     """
-    y = np.maximum(x, 0, out=np.empty_like(x))
+    y = rectify(x, out=empty_like(x))
     return y, ReluCache(y)
 
 
@@ -58,10 +60,8 @@ def relu_backward(dy: Array, cache: ReluCache) -> Array:
     >>> relu_backward(np.array([5.0, 5.0, 5.0]), cache)
     array([0., 0., 5.])
     """
-    y = cache.y
-    check_shape("relu_backward", "dy", dy, y.shape)
-    dx: Array = np.multiply(dy, y != 0, out=np.empty_like(y))  # y is never below 0; where it is NaN, dy passes
-    return dx
+    check_shape("relu_backward", "dy", dy, cache.y.shape)
+    return pass_where_positive(dy, cache.y)
 
 
 # --- leaky ReLU -----------------------------------------------------------------------------------------------------
@@ -94,9 +94,9 @@ def leaky_relu_forward(x: Array, *, negative_slope: float = 0.01) -> tuple[Array
     array([-1.,  0.,  3.])
     """
     _check_number("leaky_relu_forward", "negative_slope", negative_slope)
-    y = np.minimum(x, 0, out=np.empty_like(x))
+    y = keep_below(x, out=empty_like(x))
     y *= negative_slope
-    y += np.maximum(x, 0)
+    y += rectify(x, out=empty_like(x))
     return y, LeakyReluCache(x, negative_slope)
 
 
@@ -124,8 +124,10 @@ def _check_number(function: str, name: str, value: float) -> None:
 
 def _split(dy: Array, x: Array) -> tuple[Array, Array]:
     """The part of dy where x > 0 and the part where it is not, zero elsewhere; both lie as x does."""
-    above = np.multiply(dy, x > 0, out=np.empty_like(x))
-    below = np.subtract(dy, above, out=np.empty_like(x))
+    above, below, mask = empty_like(x), empty_like(x), empty_like(x, bool)
+    as_bits = np.dtype(f"i{x.itemsize}")  # as integers, because infinity * 0 and infinity - infinity are NaN
+    np.multiply(dy.view(as_bits), np.greater(x, 0, out=mask), out=above.view(as_bits))
+    np.subtract(dy.view(as_bits), above.view(as_bits), out=below.view(as_bits))
     return above, below
 
 
@@ -165,9 +167,9 @@ def prelu_forward(x: Array, slope: Array) -> tuple[Array, PreluCache]:
     array([[-1. , -0.5],
            [ 3. ,  3. ]])
     """
-    y = np.minimum(x, 0, out=np.empty_like(x))
+    y = keep_below(x, out=empty_like(x))
     y *= _along_channels(slope, x)
-    y += np.maximum(x, 0)
+    y += rectify(x, out=empty_like(x))
     return y, PreluCache(x, slope)
 
 
@@ -193,7 +195,8 @@ def prelu_backward(dy: Array, cache: PreluCache) -> tuple[Array, Array]:
     x, slope = cache
     check_shape("prelu_backward", "dy", dy, x.shape)
     dx, below = _split(dy, x)
-    product = below * np.minimum(x, 0)
+    product = keep_below(x, out=empty_like(x))
+    product *= below
     axes = None if slope.size == 1 else tuple(axis for axis in range(x.ndim) if axis != 1)
     dslope = np.asarray(product.sum(axes), x.dtype).reshape(slope.shape)
     below *= _along_channels(slope, x)
@@ -244,10 +247,10 @@ def elu_forward(x: Array, *, alpha: float = 1.0) -> tuple[Array, EluCache]:
     array([-0.5,  0. ,  3. ])
     """
     _check_number("elu_forward", "alpha", alpha)
-    y = np.minimum(x, 0, out=np.empty_like(x))
+    y = keep_below(x, out=empty_like(x))
     np.expm1(y, out=y)
     y *= alpha
-    y += np.maximum(x, 0)
+    y += rectify(x, out=empty_like(x))
     return y, EluCache(x, alpha)
 
 
@@ -264,7 +267,7 @@ def elu_backward(dy: Array, cache: EluCache) -> Array:
     x, alpha = cache
     check_shape("elu_backward", "dy", dy, x.shape)
     dx, below = _split(dy, x)
-    slope = np.minimum(x, 0, out=np.empty_like(x))
+    slope = keep_below(x, out=empty_like(x))
     np.exp(slope, out=slope)
     slope *= alpha
     slope *= below

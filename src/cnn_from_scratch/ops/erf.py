@@ -11,6 +11,7 @@ import numpy as np
 
 from ..typing import Array
 from .dtypes import float_op
+from .memory import empty_like
 
 BLOCK = 32768
 """Numbers in one block: 256 KiB of float64, so that a block and its temporaries stay in the second-level cache."""
@@ -60,7 +61,7 @@ def erf(x: Array) -> Array:
     array([-1.      ,  0.      ,  0.842701])
     """
     formula = _erf_float32 if x.dtype == np.float32 else _erf_float64
-    y = np.empty_like(x)
+    y = empty_like(x)
     with np.nditer(
         [x, y],
         flags=["external_loop", "buffered", "zerosize_ok"],

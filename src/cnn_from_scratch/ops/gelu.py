@@ -10,6 +10,7 @@ import numpy as np
 from ..typing import Array
 from .dtypes import float_op
 from .erf import erf
+from .memory import empty_like
 from .sigmoid import logistic
 from .utils import check_shape
 
@@ -58,7 +59,7 @@ def gelu_forward(x: Array, *, approximate: Approximate = "none") -> tuple[Array,
         raise ValueError(f"gelu_forward: approximate must be 'none' or 'tanh', got {approximate!r}")
     near = _cut(x)
     y = _phi_by_erf(near) if approximate == "none" else _phi_by_tanh(near)
-    y *= np.maximum(x, -FAR)
+    y *= np.maximum(x, -FAR, out=empty_like(x))
     return y, GeluCache(x, approximate)
 
 
@@ -76,13 +77,18 @@ def gelu_backward(dy: Array, cache: GeluCache) -> Array:
     x = _cut(cache.x)
     if cache.approximate == "none":
         dx = _phi_by_erf(x)
-        slope = np.exp(-0.5 * x * x)
+        slope = np.multiply(x, x, out=empty_like(x))
+        slope *= -0.5
+        np.exp(slope, out=slope)
         slope *= 1 / math.sqrt(2 * math.pi)
     else:  # d sigmoid(2*u) / dx = 2 * s * (1 - s) * du/dx
         dx = _phi_by_tanh(x)
-        slope = 2 * math.sqrt(2 / math.pi) * (1 + 3 * CUBIC * x * x)
+        slope = np.multiply(x, x, out=empty_like(x))
+        slope *= 3 * CUBIC
+        slope += 1
+        slope *= 2 * math.sqrt(2 / math.pi)
         slope *= dx
-        slope *= 1 - dx
+        slope *= np.subtract(1, dx, out=empty_like(x))
     slope *= x
     dx += slope
     dx *= dy
@@ -90,11 +96,11 @@ def gelu_backward(dy: Array, cache: GeluCache) -> Array:
 
 
 def _cut(x: Array) -> Array:
-    return np.clip(x, -FAR, FAR, out=np.empty_like(x))
+    return np.clip(x, -FAR, FAR, out=empty_like(x))
 
 
 def _phi_by_erf(x: Array) -> Array:
-    y = erf(np.multiply(x, math.sqrt(0.5), out=np.empty_like(x)))
+    y = erf(np.multiply(x, math.sqrt(0.5), out=empty_like(x)))
     y += 1
     y *= 0.5
     return y
@@ -102,4 +108,9 @@ def _phi_by_erf(x: Array) -> Array:
 
 def _phi_by_tanh(x: Array) -> Array:
     """sigmoid(2*u), which keeps its digits where 1 + tanh(u) loses them."""
-    return logistic(2 * math.sqrt(2 / math.pi) * x * (1 + CUBIC * x * x))
+    twice_u = np.multiply(x, x, out=empty_like(x))
+    twice_u *= CUBIC
+    twice_u += 1
+    twice_u *= x
+    twice_u *= 2 * math.sqrt(2 / math.pi)
+    return logistic(twice_u)

@@ -15,8 +15,11 @@ import numpy as np
 from ..typing import Array
 from .memory import empty
 
-PIECE = 1 << 17
-"""Numbers in one piece: half a MiB of float32."""
+PIECE = 1 << 18
+"""Numbers in one piece: a MiB of float32."""
+
+ROW = 1 << 13
+"""Numbers in a row that NumPy's buffer takes at once."""
 
 
 def as_run(x: Array, like: Array) -> Array:
@@ -48,8 +51,29 @@ def pieces(size: int, length: int = PIECE) -> Iterator[slice]:
     >>> list(pieces(5, 2))
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
-    for first in range(0, size, length):
+    for first in range(0, size, max(1, length)):
         yield slice(first, min(first + length, size))
+
+
+def blocks(*runs: Array, length: int) -> Iterator[list[Array]]:
+    """The same piece of each run at a time, as a matrix of rows of this length; what is left over is one shorter row.
+
+    So one vector of this length meets a long run in long steps. Rows of `ROW` numbers or more are as fast as a whole
+    run; rows of half that take 1.5 times as long, for the reason given in `runs_of`.
+
+    Examples
+    --------
+    >>> for block, other in blocks(np.arange(5), np.arange(5, 10), length=2):
+    ...     print(block.tolist(), other.tolist())
+    [[0, 1], [2, 3]] [[5, 6], [7, 8]]
+    [[4]] [[9]]
+    """
+    size = len(runs[0])
+    whole = size // length * length
+    for piece in pieces(whole, max(1, PIECE // length) * length):
+        yield [run[piece].reshape(-1, length) for run in runs]
+    if whole < size:
+        yield [run[whole:].reshape(1, -1) for run in runs]
 
 
 @contextmanager

@@ -11,6 +11,8 @@ import numpy as np
 
 from ..typing import Array
 from .dtypes import float_op
+from .memory import empty_like
+from .rectify import rectify
 from .utils import check_shape
 
 
@@ -22,7 +24,7 @@ def logistic(x: Array) -> Array:
     >>> logistic(np.array([-1e4, 0.0, 1e4]))
     array([0. , 0.5, 1. ])
     """
-    y = np.negative(x, out=np.empty_like(x))
+    y = np.negative(x, out=empty_like(x))
     with np.errstate(over="ignore"):
         np.exp(y, out=y)
     y += 1
@@ -69,7 +71,7 @@ def sigmoid_backward(dy: Array, cache: SigmoidCache) -> Array:
     """
     y = cache.y
     check_shape("sigmoid_backward", "dy", dy, y.shape)
-    dx = np.subtract(1, y, out=np.empty_like(y))
+    dx = np.subtract(1, y, out=empty_like(y))
     dx *= y
     dx *= dy
     return dx
@@ -99,7 +101,7 @@ def tanh_forward(x: Array) -> tuple[Array, TanhCache]:
     >>> y
     array([0. , 0.6, 0.8])
     """
-    y = np.tanh(x, out=np.empty_like(x))
+    y = np.tanh(x, out=empty_like(x))
     return y, TanhCache(y)
 
 
@@ -115,7 +117,7 @@ def tanh_backward(dy: Array, cache: TanhCache) -> Array:
     """
     y = cache.y
     check_shape("tanh_backward", "dy", dy, y.shape)
-    dx = np.multiply(y, y, out=np.empty_like(y))
+    dx = np.multiply(y, y, out=empty_like(y))
     np.subtract(1, dx, out=dx)
     dx *= dy
     return dx
@@ -161,14 +163,16 @@ def softplus_forward(x: Array, *, beta: float = 1.0, threshold: float = 20.0) ->
     """
     if not beta > 0:
         raise ValueError(f"softplus_forward: beta must be above 0, got {beta!r}")
-    z = np.multiply(x, beta, out=np.empty_like(x))
-    y = np.abs(z, out=np.empty_like(x))
+    z = np.multiply(x, beta, out=empty_like(x))
+    y = np.abs(z, out=empty_like(x))
     np.negative(y, out=y)
     np.exp(y, out=y)
     np.log1p(y, out=y)
-    y += np.maximum(z, 0)
+    far = np.greater(z, threshold, out=empty_like(z, bool))
+    y += rectify(z, out=z)
     y /= beta
-    np.copyto(y, x, where=z > threshold)
+    if far.any():  # to pick numbers one by one takes longer than all the rest
+        np.copyto(y, x, where=far)
     return y, SoftplusCache(x, beta, threshold)
 
 
@@ -184,10 +188,12 @@ def softplus_backward(dy: Array, cache: SoftplusCache) -> Array:
     """
     x, beta, threshold = cache
     check_shape("softplus_backward", "dy", dy, x.shape)
-    z = np.multiply(x, beta, out=np.empty_like(x))
+    z = np.multiply(x, beta, out=empty_like(x))
     dx = logistic(z)
     dx *= dy
-    np.copyto(dx, dy, where=z > threshold)
+    far = np.greater(z, threshold, out=empty_like(z, bool))
+    if far.any():
+        np.copyto(dx, dy, where=far)
     return dx
 
 
@@ -223,7 +229,7 @@ def silu_forward(x: Array) -> tuple[Array, SiluCache]:
     array([-0.269,  0.   ,  0.731])
     """
     y = logistic(x)
-    y *= np.maximum(x, np.finfo(x.dtype).min)  # a finite number times 0, where -inf * 0 were NaN
+    y *= np.maximum(x, np.finfo(x.dtype).min, out=empty_like(x))  # a finite number times 0, where -inf * 0 were NaN
     return y, SiluCache(x)
 
 
@@ -240,8 +246,8 @@ def silu_backward(dy: Array, cache: SiluCache) -> Array:
     x = cache.x
     check_shape("silu_backward", "dy", dy, x.shape)
     s = logistic(x)
-    dx = np.subtract(1, s, out=np.empty_like(x))
-    dx *= np.clip(x, np.finfo(x.dtype).min, np.finfo(x.dtype).max)
+    dx = np.subtract(1, s, out=empty_like(x))
+    dx *= np.clip(x, np.finfo(x.dtype).min, np.finfo(x.dtype).max, out=empty_like(x))
     dx += 1
     dx *= s
     dx *= dy
