@@ -22,6 +22,10 @@ TUNED_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(8 << 30), "MALLOC_TRIM_THRESHOLD_"
 """glibc keeps freed memory instead of giving it back to the system page by page."""
 
 
+PATIENCE = 1800
+"""Seconds to wait for an answer: compiling, or a whole training."""
+
+
 class Ready(NamedTuple):
     """The first answer of a child that is ready."""
 
@@ -83,6 +87,9 @@ class Child:
 
     def _receive(self) -> Any:
         try:
+            if not self._pipe.poll(PATIENCE):
+                self._process.kill()
+                raise Unavailable(f"no answer in {PATIENCE} seconds")
             answer = self._pipe.recv()
         except (EOFError, ConnectionResetError):
             self._process.join()

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from report_tables import label_of, per_image
+from report_tables import fastest_peer, label_of, per_image
 
 from cnn_from_scratch.insight.style import BLUE, GREEN, INK, ORANGE, SKY, SOFT, YELLOW, chart, new_figure
 
@@ -44,7 +44,8 @@ def draw_ratios(results: Results) -> Figure | None:
         WIDTH,
         1.3 + 0.34 * len(bars),
         "Time of ours / time of the fastest PyTorch",
-        "Two cores, float32. Left of the line ours is faster. The thin lines span the quartiles of the rounds.",
+        "Two cores, float32. Left of the line ours is faster. Thin lines span the quartiles of the rounds; a diamond "
+        "is ours / fastest peer where that is no PyTorch.",
     )
     ax = figure.subplots()
     chart(ax, "", "ours / fastest PyTorch")
@@ -52,13 +53,22 @@ def draw_ratios(results: Results) -> Figure | None:
         low, high = case.get("ratio_quartiles", [case["ratio"]] * 2)
         ax.barh(row, case["ratio"], height=0.62, color=BLUE if case["ratio"] <= 1 else ORANGE)
         ax.plot([low, high], [row, row], color=INK, linewidth=1.2)
-        ax.annotate(
-            f"{case['ratio']:.2f}", (max(case["ratio"], high), row), (5, 0), textcoords="offset points", va="center",
-            fontsize=9, color=INK,
-        )  # fmt: skip
+        right = max(case["ratio"], high, _against_fastest(ax, row, case))
+        ax.annotate(f"{case['ratio']:.2f}", (right, row), (7, 0), textcoords="offset points", va="center", fontsize=9)
     _rows(ax, [label for label, _ in bars])
-    _line_at_one(ax, max(case["ratio"] for _, case in bars))
+    _line_at_one(ax, ax.dataLim.xmax)
     return figure
+
+
+def _against_fastest(ax: Axes, row: int, case: dict[str, Any]) -> float:
+    """A diamond where a peer is faster than PyTorch; how far to the right it is."""
+    fastest = fastest_peer(case)
+    if fastest["name"] == case["best_torch"]:
+        return 0.0
+    medians = {peer["name"]: peer.get("median") for peer in case["competitors"]}
+    ratio = medians[case["ours"]] / fastest["median"]
+    ax.plot(ratio, row, marker="D", markersize=7, color="white", markeredgecolor=INK, markeredgewidth=1.4)
+    return ratio
 
 
 def _rows(ax: Axes, labels: list[str]) -> None:

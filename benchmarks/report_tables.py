@@ -34,25 +34,37 @@ def number(value: float) -> str:
 def label_of(result: dict[str, Any], case: dict[str, Any]) -> str:
     """What a case is called where it stands among those of other workloads."""
     net = NAMES.get(result["workload"].split("-")[0])
+    if result["workload"] == "memory":
+        return f"memory of a {case['label']}"
     if net is None:
         return case["label"]
-    return f"{net} step" if result["workload"].endswith("step") else f"{net}, {case['label']}"
+    return f"{net} step" if result["workload"].endswith("step") else f"{net} inference, {case['label']}"
 
 
 def at_a_glance(results: Sequence[dict[str, Any]]) -> str:
-    """Ours and the best PyTorch, for all that is no picture's detail."""
+    """Ours, the best PyTorch, and who else is faster than that, for all that is no picture's detail."""
     rows = []
     for result in results:
-        if result["workload"].startswith(("layers", "growth", "shards")):
+        if result["workload"].startswith(("layers", "growth", "shards", "numpy")):
             continue
-        for case in result["cases"]:
-            if "ratio" in case:
-                peers = {peer["name"]: peer for peer in case["competitors"]}
-                ours, torch = peers[case["ours"]], peers[case["best_torch"]]
-                what = label_of(result, case) if result["workload"] != "numpy-peers" else ""
-                if what:
-                    rows.append([what, *(_figure(p, case["unit"]) for p in (ours, torch)), torch["name"], _ratio(case)])
-    return table(["workload", "ours", "best PyTorch", "which", "ours / best PyTorch"], rows)
+        for case in (case for case in result["cases"] if "ratio" in case):
+            ours, torch = (_peer(case, case[who]) for who in ("ours", "best_torch"))
+            figures = [_figure(peer, case["unit"]) for peer in (ours, torch)]
+            fastest = fastest_peer(case)
+            other = NONE if fastest is torch else f"{fastest['name']} {_figure(fastest, case['unit'])}"
+            rows.append([label_of(result, case), *figures, torch["name"], _ratio(case), other])
+    header = ["workload", "ours", "best PyTorch", "which", "ours / best PyTorch", "a peer faster than PyTorch"]
+    return table(header, rows)
+
+
+def fastest_peer(case: dict[str, Any]) -> dict[str, Any]:
+    """Of all but ours."""
+    peers = [peer for peer in case["competitors"] if "median" in peer and not peer["name"].startswith("ours")]
+    return min(peers, key=lambda peer: peer["median"])
+
+
+def _peer(case: dict[str, Any], name: str) -> dict[str, Any]:
+    return next((peer for peer in case["competitors"] if peer["name"] == name), {})
 
 
 def _figure(peer: dict[str, Any], unit: str) -> str:
@@ -68,21 +80,30 @@ def _ratio(case: dict[str, Any]) -> str:
 
 def by_competitor(results: Sequence[dict[str, Any]]) -> str:
     """A row for each competitor, a column for each case: median and quartiles; the ratio in the last row."""
-    cases = [(label_of(result, case), case) for result in results for case in result["cases"]]
+    cases = [(label_of(result, case).replace(" inference", ""), case) for result in results for case in result["cases"]]
     names = list(dict.fromkeys(peer["name"] for _, case in cases for peer in case["competitors"]))
     rows = [[name, *(_cell(case, name, spread=len(cases) <= 4) for _, case in cases)] for name in names]
-    if any("ratio" in case for _, case in cases):
-        rows.append(["**ours / best PyTorch**", *(_ratio(case) for _, case in cases)])
-    if any("samples" in peer for _, case in cases for peer in case["competitors"]):
-        rows.append(["samples each", *(_samples(case) for _, case in cases)])
-        rows.append(["largest difference from ours (PyTorch)", *(_difference(case) for _, case in cases)])
+    if len(cases) == 1:
+        return _with_multiples(rows, *cases[0])
+    rows.append(["**ours / best PyTorch**", *(_ratio(case) for _, case in cases)])
+    rows.append(["samples each", *(_samples(case) for _, case in cases)])
+    rows.append(["largest difference from ours (PyTorch)", *(_difference(case) for _, case in cases)])
     if any("float64" in case for _, case in cases):
         rows.append(["the same in float64", *(_exact(case) for _, case in cases)])
     return table(["", *(label for label, _ in cases)], rows)
 
 
+def _with_multiples(rows: list[list[str]], label: str, case: dict[str, Any]) -> str:
+    """One case alone, with how often each peer takes as much as ours."""
+    ours = case["competitors"][0].get("median")
+    for row in rows:
+        median = _peer(case, row[0]).get("median")
+        row.append(f"{median / ours:.2f}" if median and ours else NONE)
+    return table(["", f"{label}, {case['unit']}", "times ours"], rows)
+
+
 def _cell(case: dict[str, Any], name: str, *, spread: bool) -> str:
-    peer = next((peer for peer in case["competitors"] if peer["name"] == name), {})
+    peer = _peer(case, name)
     if "median" not in peer:
         return NONE
     if "accuracy" in peer:
@@ -130,5 +151,9 @@ def missing(results: Sequence[dict[str, Any]]) -> str:
             for peer in case["competitors"]:
                 if "unavailable" in peer:
                     reasons.setdefault((peer["name"], peer["unavailable"]), []).append(label_of(result, case))
-    lines = [f"- {name}: {reason} ({', '.join(cases)})" for (name, reason), cases in reasons.items()]
+    lines = [f"- {name}: {reason} ({_some(cases)})" for (name, reason), cases in reasons.items()]
     return "Not measured:\n\n" + "\n".join(lines) if lines else ""
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]}, {names[1]} and {len(names) - 2} more"

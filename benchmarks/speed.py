@@ -3,7 +3,7 @@
     python benchmarks/speed.py                         everything (two hours), then docs/benchmarks.md and its pictures
     python benchmarks/speed.py --only w1-step shards   some of it
     python benchmarks/speed.py --continue              what has not been measured yet with this very code
-    python benchmarks/speed.py --quick --out /tmp/try  does everything work?
+    python benchmarks/speed.py --quick                 does everything work? The figures mean nothing
     python benchmarks/speed.py --list
 
 Needs `pip install '.[bench]'`; a peer that is not there is left out, and the table says so. Keep the machine quiet.
@@ -18,6 +18,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -38,38 +39,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=WORKLOADS, metavar="NAME", help="these workloads")
     parser.add_argument("--quick", action="store_true", help="three rounds each: to see that everything works")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the JSON files")
+    parser.add_argument("--out", type=Path, help="folder for the JSON files, benchmarks/results if not --quick")
     parser.add_argument("--continue", dest="resume", action="store_true", help="keep what this code has measured")
     parser.add_argument("--list", action="store_true", help="names of the workloads")
     parser.add_argument("--in-this-process", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     names = arguments.only or list(WORKLOADS)
+    out = arguments.out or (Path(tempfile.gettempdir()) / "cnn-speed" if arguments.quick else RESULTS)
     if arguments.list:
         print("\n".join(f"{name:20} {workload.title}" for name, workload in WORKLOADS.items()))
     elif arguments.in_this_process:
         for name in names:
-            measure(WORKLOADS[name], arguments.out, quick=arguments.quick, resume=arguments.resume)
+            measure(WORKLOADS[name], out, quick=arguments.quick, resume=arguments.resume)
     else:
-        failed = [name for name in names if not _run_apart(name)]
-        _report(arguments.out)
+        options = ["--quick"] * arguments.quick + ["--continue"] * arguments.resume + ["--out", str(out)]
+        failed = [name for name in names if not _run_apart(name, options)]
+        _report(out)
         if failed:
             sys.exit(f"these workloads failed: {', '.join(failed)}")
 
 
-def _run_apart(name: str) -> bool:
+def _run_apart(name: str, options: list[str]) -> bool:
     """One workload in a process of its own, which measures nothing itself and starts the competitors."""
-    options = [option for option in sys.argv[1:] if option in ("--quick", "--continue")]
-    out = [f"--out={path}" for path in _option_of("--out")]
-    command = [sys.executable, __file__, "--only", name, "--in-this-process", *options, *out]
+    command = [sys.executable, __file__, "--only", name, "--in-this-process", *options]
     return subprocess.run(command).returncode == 0
-
-
-def _option_of(name: str) -> list[str]:
-    """The value of an option of this command, if it was given."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument(name)
-    value = getattr(parser.parse_known_args()[0], name.lstrip("-"))
-    return [] if value is None else [value]
 
 
 def _report(folder: Path) -> None:

@@ -54,21 +54,33 @@ def compete(task: Task, competitors: Sequence[Competitor], effort: Effort) -> li
 
 
 def _take_turns(children: list[tuple[Child, dict[str, Any]]], effort: Effort) -> None:
-    """Fill in the samples, in milliseconds."""
-    cost = 0.0
-    for child, entry in children:
-        seconds = statistics.median(child.run(3))
-        entry["calls"] = min(200, max(1, round(effort.burst / seconds)))
-        entry["samples"] = []
-        cost += seconds * (entry["calls"] + 1) + PAUSE
+    """Fill in the samples, in milliseconds. Who fails on the way is out."""
+    cost = sum(_plan_burst(child, entry, effort) for child, entry in children)
     rounds = max(min(5, effort.rounds), min(effort.rounds, int(effort.budget / max(cost, 1e-9))))
     for _ in range(rounds):
         for child, entry in children:
-            time.sleep(PAUSE)
-            entry["samples"].append(1e3 * statistics.median(child.run(entry["calls"])))
+            if "unavailable" not in entry:
+                _burst(child, entry)
     for _, entry in children:
-        entry |= summary(entry["samples"])
-        entry["samples"] = [short(sample) for sample in entry["samples"]]
+        if "unavailable" not in entry:
+            entry |= summary(entry["samples"])
+            entry["samples"] = [short(sample) for sample in entry["samples"]]
+
+
+def _plan_burst(child: Child, entry: dict[str, Any], effort: Effort) -> float:
+    """How many calls make a burst; the seconds that a turn will take."""
+    seconds = statistics.median(child.run(3))
+    entry["calls"], entry["samples"] = min(200, max(1, round(effort.burst / seconds))), []
+    return seconds * (entry["calls"] + 1) + PAUSE
+
+
+def _burst(child: Child, entry: dict[str, Any]) -> None:
+    time.sleep(PAUSE)
+    try:
+        entry["samples"].append(1e3 * statistics.median(child.run(entry["calls"])))
+    except Unavailable as reason:
+        entry["unavailable"] = str(reason)
+        del entry["samples"]
 
 
 def summary(samples: Sequence[float]) -> dict[str, Any]:

@@ -175,3 +175,30 @@ def test_a_child_that_cannot_says_why():
 
     with pytest.raises(Unavailable, match="not written"):
         Child(Competitor("textbook", "textbook", "fancy"), Task("train", "resnet20", (1, 3, 8, 8)))
+
+
+def test_turns_go_round_and_who_fails_is_out():
+    from tasks import Unavailable
+    from timing import Effort, _take_turns
+
+    asked = []
+
+    class Fake:
+        def __init__(self, name, seconds, dies_at=None):
+            self.name, self.seconds, self.dies_at, self.runs = name, seconds, dies_at, 0
+
+        def run(self, calls):
+            asked.append(self.name)
+            self.runs += 1
+            if self.runs == self.dies_at:
+                raise Unavailable("the process ended with code -9")
+            return [self.seconds] * calls
+
+    entries = [{"name": "ours"}, {"name": "PyTorch"}]
+    children = [(Fake("ours", 0.25), entries[0]), (Fake("PyTorch", 0.5, dies_at=3), entries[1])]
+    _take_turns(children, Effort(rounds=3, burst=1.0, budget=100))
+    assert asked == ["ours", "PyTorch", "ours", "PyTorch", "ours", "PyTorch", "ours"]
+    assert entries[0]["samples"] == [250.0] * 3
+    assert (entries[0]["median"], entries[0]["calls"]) == (250.0, 4)
+    assert entries[1]["unavailable"] == "the process ended with code -9"
+    assert "median" not in entries[1]
