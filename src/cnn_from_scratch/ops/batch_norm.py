@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from ..typing import Array
 from .batch_statistics import BatchNormCache as BatchNormCache
-from .batch_statistics import affine_of, check_batch, check_settings, combine_terms, gradient_terms, normalization
+from .batch_statistics import check_batch, check_settings, combine_terms, gradient_terms, normalization, normalize
 from .channel_sums import product_sums, square_sums
-from .channels import channel_rows, pieces
 from .dtypes import float_op
 from .group import Group
 from .utils import check_shape, empty_nchw
@@ -88,12 +87,7 @@ def batch_norm_forward(
     cache = normalization(
         "batch_norm_forward", x, sums, weight, bias, running_mean, running_var, momentum=momentum, eps=eps, group=group
     )
-    y = empty_nchw(x.shape, x.dtype, like=x)
-    rows, y_rows = channel_rows(x, like=x), channel_rows(y, like=x)
-    affine = affine_of(cache, bias, rows)
-    for piece in pieces(rows):
-        affine(rows[piece], y_rows[piece])
-    return y, cache
+    return normalize(cache, bias), cache
 
 
 @float_op("dy")

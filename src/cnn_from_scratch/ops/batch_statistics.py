@@ -16,7 +16,7 @@ from ..typing import Array
 from .channel_sums import ChannelSums, moments_of
 from .channels import Affine, channel_rows, far_means, pieces, scratch, spread_channels
 from .group import Group, group_sum
-from .utils import check_shape
+from .utils import check_shape, empty_nchw
 
 
 class BatchNormCache(NamedTuple):
@@ -70,13 +70,24 @@ def affine_of(norm: BatchNormCache, bias: Array | None, rows: Array) -> Affine:
     return Affine(rows, shift=norm.shift, scale=norm.scale, offset=offset)
 
 
+def normalize(norm: BatchNormCache, bias: Array | None) -> Array:
+    """(x - mean)*scale + bias as a new array, in the memory order of x."""
+    x = norm.x
+    y = empty_nchw(x.shape, x.dtype, like=x)
+    rows, y_rows = channel_rows(x, like=x), channel_rows(y, like=x)
+    affine = affine_of(norm, bias, rows)
+    for piece in pieces(rows):
+        affine(rows[piece], y_rows[piece])
+    return y
+
+
 # --- backward -------------------------------------------------------------------------------------------------------
 
 
 class GradientTerms(NamedTuple):
-    """dx = A*(dy + B*(x - shift) + D), one of each per channel; in evaluation dx = A*dy, and B and D are None."""
+    """dx = A*(dy + B*(x - shift) + D), one of each per channel; in evaluation B and D are None, for dx = A*dy."""
 
-    A: Array
+    A: Array | None  # None for 1, where somebody else multiplies
     B: Array | None
     D: Array | None
 
@@ -97,17 +108,26 @@ def gradient_terms(sums: ChannelSums, norm: BatchNormCache) -> tuple[GradientTer
 
 def combine_terms(dy: Array, norm: BatchNormCache, terms: GradientTerms, *, out: Array) -> None:
     """out = A*(dy + B*(x - shift) + D), in the memory order of x; `out` may be `dy` itself."""
-    x, (A, B, D) = norm.x, terms
-    rows, dy_rows, out_rows = (channel_rows(images, like=x) for images in (x, dy, out))
-    a = spread_channels(A, rows)
-    through = None if B is None or D is None else Affine(rows, shift=norm.shift, scale=A * B, offset=A * D)
-    room = scratch(rows)
+    rows, dy_rows, out_rows = (channel_rows(images, like=norm.x) for images in (norm.x, dy, out))
+    through_statistics, room = _affine_part(norm, terms, rows), scratch(rows)
+    A = None if terms.A is None else spread_channels(terms.A, rows)
     for piece in pieces(rows):
-        np.multiply(dy_rows[piece], a, out=out_rows[piece])
-        if through is not None:
-            part = room[: len(rows[piece])]
-            through(rows[piece], part)
-            np.add(out_rows[piece], part, out=out_rows[piece])
+        direct, result, rest = dy_rows[piece], out_rows[piece], room[: len(rows[piece])]
+        if A is not None:
+            direct = np.multiply(direct, A, out=result)
+        if through_statistics is None:
+            result[...] = direct
+        else:
+            through_statistics(rows[piece], rest)
+            np.add(direct, rest, out=result)
+
+
+def _affine_part(norm: BatchNormCache, terms: GradientTerms, rows: Array) -> Affine | None:
+    """A*B*(x - shift) + A*D, which reaches x through mean and variance."""
+    if terms.B is None or terms.D is None:
+        return None
+    A = 1 if terms.A is None else terms.A
+    return Affine(rows, shift=norm.shift, scale=A * terms.B, offset=A * terms.D)
 
 
 # --- running statistics ---------------------------------------------------------------------------------------------

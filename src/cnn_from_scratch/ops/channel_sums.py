@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..typing import Array
-from .channels import channel_rows, pieces, scratch, spread_channels
+from .channels import channel_rows, image_rows, pieces, scratch, spread_channels
 from .group import Group, group_sum
 
 
@@ -35,6 +35,12 @@ class ChannelSums:
         self.total += sum_channels(a)
         self.products += dot_channels(a, b)
         self.count += R * M * L
+
+    def add_images(self, images: Array) -> None:
+        """The squares of fresh images (rows, columns, N, C), of which some or all lie next to each other in memory."""
+        rows = image_rows(images)
+        for piece in pieces(rows):
+            self.add(rows[piece], rows[piece])
 
 
 def sum_channels(piece: Array) -> Array:

@@ -45,16 +45,19 @@ def channel_rows(x: Array, *, like: Array) -> Array:
     N, C, *lengths = x.shape
     L = math.prod(lengths)
     if is_hwnc(like):
-        return joined_rows(to_hwnc(x).transpose(HWNC).reshape(L, N, C))
+        return image_rows(to_hwnc(x).transpose(HWNC))
     return np.ascontiguousarray(x).reshape(N, 1, C, L)
 
 
-def joined_rows(pixels: Array) -> Array:
-    """(P, N, C) -> (P/k, k*N, C, 1) with the largest k that divides P and keeps a row within `ROW` numbers."""
-    P, N, C = pixels.shape
-    most = max(1, min(P, ROW // max(N * C, 1), LONGEST_SUM // max(N, 1)))
-    k = next(k for k in range(most, 0, -1) if P % k == 0)
-    return pixels.reshape(P // k, k * N, C, 1)
+def image_rows(images: Array) -> Array:
+    """(H, W, N, C) as (H*W/k, k*N, C, 1): the same for images that lie so already, and k = 1 where there are gaps.
+
+    k is the largest number that divides H*W and keeps a row within `ROW` numbers.
+    """
+    H, W, N, C = images.shape
+    most = min(H * W, ROW // max(N * C, 1), LONGEST_SUM // max(N, 1)) if images.flags.c_contiguous else 1
+    k = next((k for k in range(most, 1, -1) if H * W % k == 0), 1)
+    return images.reshape(H * W // k, k * N, C, 1)
 
 
 def pieces(rows: Array) -> Iterator[slice]:
