@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from . import conv_depthwise, conv_winograd
+from .conv_first import suits_first
+from .conv_pointwise import suits_pointwise
 from .utils import ConvGeometry
 
-Algorithm: TypeAlias = Literal["auto", "loops", "im2col", "im2row"]
-ALGORITHMS = ("auto", "loops", "im2col", "im2row")
+Algorithm: TypeAlias = Literal[
+    "auto", "loops", "im2col", "im2row", "pointwise", "first", "winograd2", "winograd4", "depthwise"
+]
+ALGORITHMS = get_args(Algorithm)
+
+ENOUGH = 16
+"""Channels and filters from which on Winograd's saved multiplications outweigh its transforms."""
 
 Shape: TypeAlias = tuple[int, ...]
 
-RULES: dict[str, tuple[str, Callable[[Shape, Shape, ConvGeometry, int], bool]]] = {}
+WINOGRAD = "a 3x3 kernel, stride 1, dilation 1, padding 0 or 1 on each side and no groups"
+RULES: dict[str, tuple[str, Callable[[Shape, Shape, ConvGeometry, int], bool]]] = {
+    "pointwise": ("a 1x1 kernel, no padding and no groups", lambda x, w, geometry, G: suits_pointwise(w, geometry, G)),
+    "first": ("at most 4 channels and no groups", lambda x, w, geometry, G: suits_first(w, G)),
+    "winograd2": (WINOGRAD, lambda x, w, geometry, G: conv_winograd.suits(geometry, G)),
+    "winograd4": (WINOGRAD, lambda x, w, geometry, G: conv_winograd.suits(geometry, G)),
+    "depthwise": (
+        "one channel in each of several groups",
+        lambda x, w, geometry, G: conv_depthwise.suits(x[1], w, geometry, G),
+    ),
+}
 """What an algorithm needs, in words and as a test of (x_shape, weight_shape, geometry, groups); absent: nothing."""
 
 
@@ -53,4 +71,11 @@ def resolve_algorithm(
 
 
 def _best(x_shape: Shape, weight_shape: Shape, geometry: ConvGeometry, groups: int, dtype: np.dtype[Any]) -> str:
+    """The fastest way that suits; in float64 only ways that add up the same products as the loops."""
+    for name in ("pointwise", "first", "depthwise"):
+        if suits(name, x_shape, weight_shape, geometry, groups):
+            return name
+    enough = min(weight_shape[:2]) >= ENOUGH
+    if dtype == np.float32 and enough and suits("winograd4", x_shape, weight_shape, geometry, groups):
+        return "winograd4"
     return "im2row" if groups == 1 else "im2col"

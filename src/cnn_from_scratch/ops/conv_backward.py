@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from ..typing import Array
-from .channels import channel_rows, channel_sums, pieces
+from .channel_sums import sum_channels
+from .channels import channel_rows, pieces
 from .col2im import col2im
+from .conv_depthwise import backward_depthwise
+from .conv_first import backward_first
 from .conv_forward import ConvCache, columns_of
+from .conv_pointwise import backward_pointwise
 from .conv_rows import backward_rows
+from .conv_winograd import backward_winograd
 from .dtypes import float_op
 from .utils import ConvGeometry, check_shape, crop_sides, empty_nchw, pad_sides
 
@@ -84,7 +90,7 @@ def bias_gradient(dy: Array) -> Array:
     rows = channel_rows(dy, like=dy)
     total = np.zeros(dy.shape[1])
     for piece in pieces(rows):
-        total += channel_sums(rows[piece])
+        total += sum_channels(rows[piece])
     return total.astype(dy.dtype)  # (F,)
 
 
@@ -138,5 +144,10 @@ BACKWARD: dict[str, Callable[[Array, Array, Array, ConvGeometry, int, bool], tup
     "loops": _backward_loops,
     "im2col": _backward_im2col,
     "im2row": backward_rows,
+    "pointwise": backward_pointwise,
+    "first": backward_first,
+    "winograd2": partial(backward_winograd, tile=2),
+    "winograd4": partial(backward_winograd, tile=4),
+    "depthwise": backward_depthwise,
 }
 """The gradients of each way in `FORWARD`."""

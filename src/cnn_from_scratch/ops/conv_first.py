@@ -1,0 +1,110 @@
+"""The first layer: few channels, so the columns are made channel by channel, out of long runs.
+
+The rows that conv_rows.py copies consist of runs of C numbers: with the 3 channels of a colour image these are too
+short to be fast. Here the same numbers lie the other way round, one line for each number of the kernel::
+
+    padded images   (C, SW, H', W'/SW, N)    channel by channel; columns that a stride of SW keeps stand side by side
+    cols            (C*KH*KW, rows*OW*N)     line (c, kh, kw) is a window of channel c, in runs of OW*N numbers
+    y               (rows*OW*N, F)           = cols^T @ weight^T
+
+so that any stride, too, copies in runs of OW*N. BLAS takes the transposed factor as it is.
+
+The gradient of the images is rarely asked for (nothing learns below the first layer), and then it is computed as
+conv_rows.py does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from ..typing import Array
+from .blocked_matmul import matmul_by_rows
+from .conv_output import Finish, in_order_of
+from .conv_rows import backward_rows
+from .long_matmul import add_long_matmul
+from .memory import empty
+from .utils import HWNC, ConvGeometry, to_hwnc
+
+PIECE = 1 << 21
+"""Bytes of one piece of columns or of output, whichever is larger."""
+
+FEW = 4
+"""The largest number of channels."""
+
+
+def suits_first(weight_shape: tuple[int, ...], groups: int) -> bool:
+    """At most four channels, no groups."""
+    return weight_shape[1] <= FEW and groups == 1
+
+
+def forward_first(x: Array, weight: Array, geometry: ConvGeometry, groups: int, finish: Finish | None = None) -> Array:
+    """y = cols^T @ weight^T, a few output rows at a time."""
+    N, F, (OH, OW) = len(x), len(weight), geometry.output
+    windows = _windows(_by_channels(x, geometry), geometry)
+    filters = np.ascontiguousarray(weight.reshape(F, -1).T)  # (C*KH*KW, F)
+    y = empty((OH, OW, N, F), x.dtype)
+    for first, last, cols in _pieces(windows, F):
+        piece = y[first:last]
+        matmul_by_rows(cols.T, filters, piece.reshape(-1, F))
+        if finish is not None:
+            finish(piece)
+    return in_order_of(x, y)
+
+
+def backward_first(
+    dy: Array, x: Array, weight: Array, geometry: ConvGeometry, groups: int, need_dx: bool
+) -> tuple[Array | None, Array]:
+    """dweight = (cols @ dy)^T, summed over the pieces; dx, where it is asked for, by rows."""
+    if need_dx:
+        return backward_rows(dy, x, weight, geometry, groups, need_dx)
+    F = len(weight)
+    windows = _windows(_by_channels(x, geometry), geometry)
+    dyh = to_hwnc(dy).transpose(HWNC)  # (OH, OW, N, F)
+    dfilters = np.zeros((weight[0].size, F), x.dtype)  # (C*KH*KW, F)
+    for first, last, cols in _pieces(windows, F):
+        add_long_matmul(cols, dyh[first:last].reshape(-1, F), dfilters)
+    return None, np.ascontiguousarray(dfilters.T).reshape(weight.shape)
+
+
+def _by_channels(x: Array, geometry: ConvGeometry) -> Array:
+    """The padded images as (C, SW, H', columns, N): phase p has the columns p, p + SW, p + 2*SW, ..."""
+    (N, C, H), SW = x.shape[:3], geometry.stride[1]
+    (top, _), (left, _), (HP, WP) = *geometry.padding, geometry.padded
+    out = empty((C, SW, HP, -(-WP // SW), N), x.dtype)
+    out.fill(0)
+    for phase in range(SW):
+        skipped = max(0, -(-(left - phase) // SW))  # columns of this phase that are padding
+        kept = x[:, :, :, skipped * SW + phase - left :: SW].transpose(1, 2, 3, 0)  # (C, H, columns, N)
+        out[:, phase, top : top + H, skipped : skipped + kept.shape[2]] = kept
+    return out
+
+
+def _windows(xp: Array, geometry: ConvGeometry) -> list[Array]:
+    """windows[kw][c, kh, oh] is the run of OW*N numbers that kernel number (c, kh, kw) meets in output row oh."""
+    (C, SW, _, _, N), (OH, OW) = xp.shape, geometry.output
+    (KH, KW), SH, (DH, DW) = geometry.kernel, geometry.stride[0], geometry.dilation
+    of_channel, _, of_row, _, of_image = xp.strides
+    windows = []
+    for kw in range(KW):
+        corner = xp[:, kw * DW % SW, :, kw * DW // SW :]
+        strides = (of_channel, of_row * DH, of_row * SH, of_image)
+        windows.append(as_strided(corner, (C, KH, OH, OW * N), strides, writeable=False))
+    return windows
+
+
+def _pieces(windows: list[Array], F: int) -> Iterator[tuple[int, int, Array]]:
+    """(first, last, cols) for a few output rows at a time; cols (C*KH*KW, rows*OW*N) are valid until the next."""
+    C, KH, OH, L = windows[0].shape
+    KW, itemsize = len(windows), windows[0].itemsize
+    K = C * KH * KW
+    rows = min(OH, max(1, PIECE // max(1, max(K, F) * L * itemsize)))
+    room = empty((K * rows * L,), windows[0].dtype)
+    for first in range(0, OH, rows):
+        last = min(first + rows, OH)
+        cols = room[: K * (last - first) * L].reshape(C, KH, KW, last - first, L)
+        for kw, window in enumerate(windows):
+            cols[:, :, kw] = window[:, :, first:last]
+        yield first, last, cols.reshape(K, -1)

@@ -1,0 +1,100 @@
+"""A kernel of one pixel: the convolution is one matrix product, and nothing has to be copied for it.
+
+::
+
+    x in memory                 (H*W*N, C)    a pixel of an image is one row of C numbers
+    weight[:, :, 0, 0]^T        (C, F)
+    y in memory                 (H*W*N, F)    = x @ weight^T
+
+There are no patches: the images themselves are the rows. A stride leaves rows and columns out before the product, and
+what was left out has the gradient zero. Output rows are taken a few at a time, so that a piece of y is still in the
+cache when it is finished, and a piece of dy when it is used for the second time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..typing import Array
+from .blocked_matmul import matmul_by_rows
+from .conv_output import Finish, in_order_of
+from .long_matmul import add_long_matmul
+from .memory import empty
+from .utils import HWNC, ConvGeometry, to_hwnc
+
+PIECE = 1 << 21
+"""Bytes of one piece of the wider of input and output."""
+
+
+def suits_pointwise(weight_shape: tuple[int, ...], geometry: ConvGeometry, groups: int) -> bool:
+    """1x1, no padding, no groups; any stride."""
+    return geometry.kernel == (1, 1) and geometry.padding == ((0, 0), (0, 0)) and groups == 1
+
+
+def forward_pointwise(
+    x: Array, weight: Array, geometry: ConvGeometry, groups: int, finish: Finish | None = None
+) -> Array:
+    """y[oh, ow, n] = x[oh*SH, ow*SW, n] @ weight^T, a few output rows at a time."""
+    (F, C), (OH, OW), N = weight.shape[:2], geometry.output, len(x)
+    seen = _seen(to_hwnc(x).transpose(HWNC), geometry)  # (OH, OW, N, C)
+    filters = np.ascontiguousarray(weight.reshape(F, C).T)
+    y = empty((OH, OW, N, F), x.dtype)
+    room = _room(seen, F)
+    for first in range(0, OH, len(room)):
+        piece = y[first : first + len(room)]
+        rows = _as_rows(seen[first : first + len(room)], room)
+        matmul_by_rows(rows, filters, piece.reshape(-1, F))
+        if finish is not None:
+            finish(piece)
+    return in_order_of(x, y)
+
+
+def backward_pointwise(
+    dy: Array, x: Array, weight: Array, geometry: ConvGeometry, groups: int, need_dx: bool
+) -> tuple[Array | None, Array]:
+    """dx = dy @ weight where x was seen, else 0; dweight = dy^T @ x, summed over the pieces."""
+    F, C = weight.shape[:2]
+    seen = _seen(to_hwnc(x).transpose(HWNC), geometry)
+    dyh = to_hwnc(dy).transpose(HWNC)  # (OH, OW, N, F)
+    filters = weight.reshape(F, C)
+    dfilters = np.zeros((C, F), x.dtype)
+    dx = empty(x.transpose(HWNC).shape, x.dtype) if need_dx else None
+    if dx is not None and geometry.stride != (1, 1):
+        dx.fill(0)
+    room = _room(seen, F)
+    for first in range(0, len(dyh), len(room)):
+        part = slice(first, first + len(room))
+        dy_rows = dyh[part].reshape(-1, F)
+        add_long_matmul(_as_rows(seen[part], room).T, dy_rows, dfilters)
+        if dx is not None:
+            _send_back(dy_rows, filters, _seen(dx, geometry)[part], room)
+    dweight = np.ascontiguousarray(dfilters.T).reshape(weight.shape)
+    return (None if dx is None else in_order_of(x, dx)), dweight
+
+
+def _seen(pixels: Array, geometry: ConvGeometry) -> Array:
+    """The pixels that a kernel stands on: (H, W, N, C) -> (OH, OW, N, C)."""
+    return pixels[geometry.rows(0), geometry.columns(0)]
+
+
+def _room(seen: Array, F: int) -> Array:
+    """Space for the rows of as many output rows as `PIECE` holds, at least one: (piece, OW, N, C)."""
+    OH, OW, N, C = seen.shape
+    count = PIECE // max(OW * N * max(C, F) * seen.itemsize, 1)
+    return empty((min(OH, max(1, count)), OW, N, C), seen.dtype)
+
+
+def _as_rows(piece: Array, room: Array) -> Array:
+    """(piece, OW, N, C) -> (piece*OW*N, C), copied into `room` where pixels were left out."""
+    if not piece.flags.c_contiguous:
+        room[: len(piece)] = piece
+        piece = room[: len(piece)]
+    return piece.reshape(-1, piece.shape[-1])
+
+
+def _send_back(dy_rows: Array, filters: Array, dx_piece: Array, room: Array) -> None:
+    """dx = dy @ weight, through `room` where pixels were left out."""
+    out = dx_piece if dx_piece.flags.c_contiguous else room[: len(dx_piece)]
+    matmul_by_rows(dy_rows, filters, out.reshape(-1, out.shape[-1]))
+    if out is not dx_piece:
+        dx_piece[...] = out

@@ -1,0 +1,44 @@
+"""The product behind a gradient of weights: few rows, few columns, and a sum over all pixels of all images.
+
+    total += a @ b        (K, M) @ (M, F) -> (K, F), with M far larger than K and F
+
+OpenBLAS multiplies small matrices directly, without copying them into buffers of its own first (see
+blocked_matmul.py). So the sum is cut into blocks, `np.matmul` takes these as a batch, and the block sums are added up.
+On 27 x 4096 x 64 this runs at 1.4 times the speed of one product, on 64 x 3584 x 64 at 1.15 times. The shorter sums
+round less, too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..typing import Array
+from .blocked_matmul import DIRECT
+from .memory import empty
+
+STEP = 64
+"""Blocks are a multiple of this long; where not even one fits, or the result is tiny, one product is as good."""
+
+
+def add_long_matmul(a: Array, b: Array, total: Array) -> None:
+    """total += a @ b, in blocks of the inner axis that are multiplied directly.
+
+    Examples
+    --------
+    >>> total = np.zeros((1, 1))
+    >>> add_long_matmul(np.arange(3.0).reshape(1, 3), np.ones((3, 1)), total)  # 0 + 1 + 2
+    >>> total
+    array([[3.]])
+    """
+    (K, M), F = a.shape, b.shape[1]
+    block = min(DIRECT // max(K * F, 1), 8 * STEP) // STEP * STEP
+    count = M // block if block and K * F >= 16 * STEP else 0
+    if count > 1:
+        whole = count * block
+        a_blocks = a[:, :whole].reshape(K, count, block).transpose(1, 0, 2)
+        b_blocks = b[:whole].reshape(count, block, F)
+        sums = np.matmul(a_blocks, b_blocks, out=empty((count, K, F), total.dtype))
+        total += np.add.reduce(sums, axis=0)
+        a, b = a[:, whole:], b[whole:]
+    if a.shape[1]:
+        total += a @ b
