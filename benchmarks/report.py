@@ -45,9 +45,9 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     (
         "Inference",
-        "Milliseconds for a batch. Batch norm is folded into the convolutions on all sides (PyTorch: `fx` fusion, "
-        "`inference_mode`; compiled: with frozen weights); ours is `model.compile(shape)`, and `model.predict`, which "
-        "checks its input, opens threads for large batches, and folds nothing.",
+        "Milliseconds for a batch. Batch norm is folded into the convolutions (PyTorch: `fx` fusion, `inference_mode`; "
+        "compiled: with frozen weights). Ours is `model.compile(shape)`, which makes a plan for batches of one shape "
+        "beforehand, and `model.predict`, which takes the model as it stands.",
         ("w1-inference", "w2-inference", "resnet20-inference"),
     ),
     (
