@@ -25,8 +25,8 @@ MISTAKES = [
     Mistake(
         "the kernel is flipped",
         "ops/conv_rows.py",
-        "weight.transpose(2, 3, 1, 0)",
-        "weight[:, :, ::-1, ::-1].transpose(2, 3, 1, 0)",
+        "CG, KH, KW).transpose(0, 3, 4, 2, 1)",
+        "CG, KH, KW)[..., ::-1, ::-1].transpose(0, 3, 4, 2, 1)",
         "tests/ops/test_conv.py",
     ),
     Mistake(

@@ -23,7 +23,7 @@ from numpy.lib.stride_tricks import as_strided
 from ..typing import Array
 from .blocked_matmul import matmul_by_rows
 from .conv_output import Finish, in_order_of
-from .conv_rows import backward_rows
+from .conv_rows import input_gradient
 from .long_matmul import add_long_matmul
 from .memory import empty
 from .utils import HWNC, ConvGeometry, to_hwnc
@@ -58,15 +58,14 @@ def backward_first(
     dy: Array, x: Array, weight: Array, geometry: ConvGeometry, groups: int, need_dx: bool
 ) -> tuple[Array | None, Array]:
     """dweight = (cols @ dy)^T, summed over the pieces; dx, where it is asked for, by rows."""
-    if need_dx:
-        return backward_rows(dy, x, weight, geometry, groups, need_dx)
     F = len(weight)
     windows = _windows(_by_channels(x, geometry), geometry)
     dyh = to_hwnc(dy).transpose(HWNC)  # (OH, OW, N, F)
     dfilters = np.zeros((weight[0].size, F), x.dtype)  # (C*KH*KW, F)
     for first, last, cols in _pieces(windows, F):
         add_long_matmul(cols, dyh[first:last].reshape(-1, F), dfilters)
-    return None, np.ascontiguousarray(dfilters.T).reshape(weight.shape)
+    dweight = np.ascontiguousarray(dfilters.T).reshape(weight.shape)
+    return (input_gradient(dyh, x, weight, geometry, groups) if need_dx else None), dweight
 
 
 def _by_channels(x: Array, geometry: ConvGeometry) -> Array:
