@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
-from ladder import Case, assert_forward, assert_gradient, assert_gradients_match, conformance, frozen, layouts
+from ladder import (
+    Case,
+    assert_forward,
+    assert_gradient,
+    assert_gradients_match,
+    assert_recycles,
+    conformance,
+    frozen,
+    layouts,
+)
 
 from cnn_from_scratch.errors import ShapeError
 from cnn_from_scratch.ops import is_hwnc, linear_backward, linear_forward
@@ -102,6 +111,30 @@ def test_without_dx():
     assert dx is None
     assert dbias is None
     np.testing.assert_array_equal(dweight, np.full((4, 3), 6.0))
+
+
+@pytest.mark.parametrize(("M", "O"), [(64, 128), (128, 64), (9000, 2)])
+def test_large_matrices(M, O):  # noqa: E741
+    rng = np.random.default_rng(0)
+    x, weight, dy = rng.standard_normal((M, 300)), rng.standard_normal((O, 300)), rng.standard_normal((M, O))
+    y, cache = linear_forward(x, weight, np.ones(O))
+    np.testing.assert_allclose(y, x @ weight.T + 1, atol=1e-12)
+    assert y.flags.c_contiguous
+    for actual, wanted in zip(linear_backward(dy, cache), (dy @ weight, dy.T @ x, dy.sum(0)), strict=True):
+        np.testing.assert_allclose(actual, wanted, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("M", [64, 512])
+def test_memory_is_recycled(M):
+    rng = np.random.default_rng(0)
+    x, weight = (rng.standard_normal((rows, 4096)).astype(np.float32) for rows in (M, 256))
+    bias = np.ones(256, np.float32)
+
+    def run():
+        y, cache = linear_forward(x, weight, bias)
+        linear_backward(y, cache)
+
+    assert_recycles(run, x.nbytes / 4)
 
 
 X, W = np.ones((2, 3)), np.ones((4, 3))

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..errors import ShapeError
+from ..ops.memory import empty_like
 from ..ops.utils import empty_nchw
 from ..typing import Array
 from .base import Grads, Layer, Shape
@@ -54,7 +57,6 @@ class Residual(_Branches):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from cnn_from_scratch.layers import ReLU
     >>> Residual(ReLU()).forward(np.array([[1.0, -1.0]], np.float32), Context())[0]
     array([[ 2., -1.]], dtype=float32)
@@ -89,7 +91,7 @@ class Residual(_Branches):
         branch, around = outputs if self.shortcut is not None else (*outputs, x)
         if branch.shape != around.shape:
             raise ShapeError(f"Residual: body gives {branch.shape} but the shortcut gives {around.shape}")
-        return branch + around, ContainerCache(list(caches), ctx)
+        return _add(branch, around), ContainerCache(list(caches), ctx)
 
     def backward(self, dy: Array, cache: ContainerCache, *, need_dx: bool = True) -> tuple[Array | None, Grads]:
         """dy goes into both branches; what comes back is added."""
@@ -101,7 +103,7 @@ class Residual(_Branches):
             grads |= found
         if not need_dx or dx is None or around is None:
             return None, grads
-        return dx + around, grads
+        return _add(dx, around), grads
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """The body's output shape, which the shortcut must share."""
@@ -156,7 +158,7 @@ class Concat(_Branches):
             dx, found = self._backward(name, part, own, cache.ctx, need_dx)
             grads |= found
             if dx is not None:
-                total = dx if total is None else total + dx
+                total = dx if total is None else _add(total, dx)
             first += size
         return (total if need_dx else None), grads
 
@@ -170,6 +172,12 @@ class Concat(_Branches):
     def config(self) -> dict[str, Any]:
         """The branches by name."""
         return {"branches": dict(self.children)}
+
+
+def _add(a: Array, b: Array) -> Array:
+    """a + b, in the memory order of a."""
+    total: Array = np.add(a, b, out=empty_like(a))
+    return total
 
 
 def _side_by_side(outputs: Sequence[Array]) -> Array:

@@ -103,7 +103,7 @@ def bias_relu_backward(dy: Array, cache: BiasReluCache) -> tuple[Array, Array]:
     dx = empty_nchw(y.shape, y.dtype, like=y)
     dy_rows, y_rows, dx_rows = (channel_rows(array, like=y) for array in (dy, y, dx))
     dbias, mask = np.zeros(y.shape[1]), scratch(y_rows, bool).reshape(-1)
-    for piece in pieces(y_rows):
+    for piece in pieces(y_rows) if y.size else ():
         dy_run, y_run, dx_run = (rows[piece].reshape(-1) for rows in (dy_rows, y_rows, dx_rows))
         gate_run(dy_run, y_run, dx_run, mask)
         dbias += sum_channels(dx_rows[piece])
