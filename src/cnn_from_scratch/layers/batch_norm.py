@@ -75,17 +75,8 @@ class _BatchNorm(Layer):
     def forward(self, x: Array, ctx: Context) -> tuple[Array, BatchNormCache]:
         """See `cnn_from_scratch.ops.batch_norm_forward`. Writes nothing: `commit` does."""
         self.output_shape(x.shape[1:])
-        return batch_norm_forward(
-            x,
-            self.params.get("weight"),
-            self.params.get("bias"),
-            self.buffers.get("running_mean"),
-            self.buffers.get("running_var"),
-            train=(ctx.train and not self._is_frozen()) or not self.track_running_stats,
-            momentum=self._share_of_next_batch(),
-            eps=self.eps,
-            group=ctx.group,
-        )
+        train, momentum = self.trains(ctx), self.share_of_next_batch()
+        return batch_norm_forward(x, *self.vectors(), train=train, momentum=momentum, eps=self.eps, group=ctx.group)
 
     def backward(self, dy: Array, cache: BatchNormCache, *, need_dx: bool = True) -> tuple[Array | None, Grads]:
         """See `cnn_from_scratch.ops.batch_norm_backward`."""
@@ -113,12 +104,21 @@ class _BatchNorm(Layer):
             raise ShapeError(f"{name}: expects {self.num_features} channels, got {input_shape[0]}")
         return input_shape
 
+    def vectors(self) -> tuple[Array | None, Array | None, Array | None, Array | None]:
+        """weight, bias, running mean and running variance, None for what there is not."""
+        params, buffers = self.params, self.buffers
+        return params.get("weight"), params.get("bias"), buffers.get("running_mean"), buffers.get("running_var")
+
+    def trains(self, ctx: Context) -> bool:
+        """Whether the statistics of the batch count, and not those that are remembered."""
+        return (ctx.train and not self._is_frozen()) or not self.track_running_stats
+
     def _is_frozen(self) -> bool:
         """Whether training must not change what this layer does: its scale and offset, or its statistics."""
         learned = frozenset(self.params)
         return "running_mean" in self.frozen or (bool(learned) and learned <= self.frozen)
 
-    def _share_of_next_batch(self) -> float:
+    def share_of_next_batch(self) -> float:
         """The momentum; without one, the share that makes the running statistics the mean over all batches."""
         if self.momentum is None and self.track_running_stats:
             return 1 / (1 + int(self.buffers["num_batches_tracked"]))

@@ -100,10 +100,14 @@ class Conv2d(Layer):
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, ConvCache]:
         """See `cnn_from_scratch.ops.conv_forward`."""
+        return self.convolve(x, self.params.get("bias"))
+
+    def convolve(self, x: Array, bias: Array | None) -> tuple[Array, ConvCache]:
+        """The convolution of this layer, with another bias or with none."""
         return conv_forward(
             x,
             self.params["weight"],
-            self.params.get("bias"),
+            bias,
             stride=self.stride,
             padding=self.padding,
             dilation=self.dilation,

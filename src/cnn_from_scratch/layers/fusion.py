@@ -10,19 +10,20 @@ it runs exactly as it is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from .activations import ReLU
 from .base import Layer
+from .batch_norm import BatchNorm2d
 from .branches import Residual
 from .containers import Sequential
 from .context import join
-from .fused_steps import ResidualStep
-from .program import LayerStep, Program, Step
-
-Named: TypeAlias = tuple[str, Layer]
+from .convolution import Conv2d
+from .fused_steps import BatchNormReLUStep, ConvBatchNormStep, ConvReLUStep, ResidualStep
+from .pooling import MaxPool2d
+from .program import LayerStep, Named, Program, Step
 
 
 def as_program(model: Layer) -> Program:
@@ -51,22 +52,41 @@ def _in_a_row(key: str, layer: Layer) -> Iterator[Named]:
 
 
 def _steps(row: Sequence[Named], fuse: bool) -> Iterator[Step]:
-    """At every place in the row: the first pattern that fits, or the layer as it is."""
-    i = 0
-    while i < len(row):
-        step = _residual(row[i : i + 2], fuse) or LayerStep(*row[i])
+    """At every place in the row: the first pattern that it begins with, or the layer as it is."""
+    while row:
+        key, layer = row[0]
+        if type(layer) is Residual:
+            step: Step = _residual(row, key, layer, fuse)
+        else:
+            step = (_fused(row) if fuse else None) or LayerStep(key, layer)
         yield step
-        i += len(step.layers)
+        row = row[len(step.layers) :]
 
 
-def _residual(row: Sequence[Named], fuse: bool) -> Step | None:
-    """A residual block becomes two programs and a sum, with the ReLU behind it if there is one."""
-    key, block = row[0]
-    if type(block) is not Residual:
-        return None
+PATTERNS: tuple[tuple[tuple[type[Layer], ...], Callable[[Sequence[Named]], Step]], ...] = (
+    ((Conv2d, BatchNorm2d, ReLU), ConvBatchNormStep),
+    ((Conv2d, BatchNorm2d), ConvBatchNormStep),
+    ((Conv2d, ReLU, MaxPool2d), ConvReLUStep),
+    ((Conv2d, ReLU), ConvReLUStep),
+    ((BatchNorm2d, ReLU), BatchNormReLUStep),
+)
+"""Layers in a row, and the step that takes their place; the first that fits counts."""
+
+
+def _fused(row: Sequence[Named]) -> Step | None:
+    """The step for what the row begins with, if there is one. Classes that inherit from these may have other ways."""
+    kinds = [type(layer) for _, layer in row[:3]]
+    for pattern, make in PATTERNS:
+        if kinds[: len(pattern)] == list(pattern):
+            return make(row[: len(pattern)])
+    return None
+
+
+def _residual(row: Sequence[Named], key: str, block: Residual, fuse: bool) -> ResidualStep:
+    """Two programs and a sum, with the ReLU behind it if there is one."""
     body = _program(join(key, block.body_name), block.body, fuse=fuse)
     shortcut = None
     if block.shortcut is not None:
         shortcut = _program(join(key, block.shortcut_name), block.shortcut, fuse=fuse)
-    with_relu = False
+    with_relu = fuse and len(row) > 1 and type(row[1][1]) is ReLU
     return ResidualStep(row[: 1 + with_relu], body, shortcut)

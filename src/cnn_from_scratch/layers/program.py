@@ -16,6 +16,9 @@ from .base import Grads, Layer
 from .containers import require_gradients
 from .context import Context, join
 
+Named: TypeAlias = tuple[str, Layer]
+"""A layer and its full key."""
+
 Commit: TypeAlias = tuple[Layer, Any]
 """A layer, and what its `commit` is to be given."""
 
@@ -23,9 +26,9 @@ Commit: TypeAlias = tuple[Layer, Any]
 class Step:
     """One entry of a program: the layers it stands for, their forward and their backward."""
 
-    def __init__(self, *named: tuple[str, Layer]) -> None:
-        self.keys = tuple(key for key, _ in named)
-        self.layers = tuple(layer for _, layer in named)
+    def __init__(self, row: Sequence[Named]) -> None:
+        self.keys = tuple(key for key, _ in row)
+        self.layers = tuple(layer for _, layer in row)
 
     @property
     def learns(self) -> bool:
@@ -52,7 +55,7 @@ class LayerStep(Step):
     """One layer, as it is."""
 
     def __init__(self, key: str, layer: Layer) -> None:
-        super().__init__((key, layer))
+        super().__init__([(key, layer)])
         self.key, self.layer = key, layer
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Any]:
