@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def draw_pictures(results: Results, folder: Path) -> dict[str, str]:
     return drawn
 
 
-# --- ratios ---------------------------------------------------------------------------------------------------------
+# --- ratios: bars that begin at 1, to the left where ours is faster -------------------------------------------------
 
 
 def draw_ratios(results: Results) -> Figure | None:
@@ -42,33 +43,68 @@ def draw_ratios(results: Results) -> Figure | None:
         return None
     figure = new_figure(
         WIDTH,
-        1.3 + 0.34 * len(bars),
+        1.3 + 0.36 * len(bars),
         "Time of ours / time of the fastest PyTorch",
-        "Two cores, float32. Left of the line ours is faster. Thin lines span the quartiles of the rounds; a diamond "
-        "is ours / fastest peer where that is no PyTorch.",
+        "Two cores, float32. Left of the line ours is faster. Thin lines span the quartiles of the rounds. "
+        "A diamond is ours / fastest peer, where that is no PyTorch.",
     )
     ax = figure.subplots()
-    chart(ax, "", "ours / fastest PyTorch")
+    chart(ax, "")
     for row, (_, case) in enumerate(bars):
-        low, high = case.get("ratio_quartiles", [case["ratio"]] * 2)
-        ax.barh(row, case["ratio"], height=0.62, color=BLUE if case["ratio"] <= 1 else ORANGE)
-        ax.plot([low, high], [row, row], color=INK, linewidth=1.2)
-        right = max(case["ratio"], high, _against_fastest(ax, row, case))
-        ax.annotate(f"{case['ratio']:.2f}", (right, row), (7, 0), textcoords="offset points", va="center", fontsize=9)
-    _rows(ax, [label for label, _ in bars])
-    _line_at_one(ax, ax.dataLim.xmax)
+        _bar(ax, row, case)
+        _diamond(ax, row, case)
+    _rows(ax, [f"{label}   {case['ratio']:.2f}" for label, case in bars])
+    _ratio_axis([ax], room=2.2)
     return figure
 
 
-def _against_fastest(ax: Axes, row: int, case: dict[str, Any]) -> float:
-    """A diamond where a peer is faster than PyTorch; how far to the right it is."""
+def draw_convolutions(results: Results) -> Figure | None:
+    """Forward and backward side by side, a row for each convolution."""
+    there = [results[name] for name in ("layers-forward", "layers-backward") if name in results]
+    labels = list(dict.fromkeys(case["label"] for result in there for case in result["cases"] if "ratio" in case))
+    if not labels:
+        return None
+    title = "One convolution: time of ours / time of the fastest eager PyTorch"
+    figure = new_figure(WIDTH, 1.2 + 0.4 * len(labels), title, "Two cores, float32. Left of the line ours is faster.")
+    panels = figure.subplots(1, len(there), sharex=True, sharey=True, squeeze=False)[0]
+    for ax, result in zip(panels, there, strict=True):
+        chart(ax, result["title"].split(", ")[1])
+        for case in result["cases"]:
+            if "ratio" in case:
+                row = labels.index(case["label"])
+                _note(ax, f"{case['ratio']:.2f}", _bar(ax, row, case), row)
+        ax.grid(visible=False, axis="y")
+        ax.tick_params(axis="y", length=0)
+    _rows(panels[0], [label.replace(", batch", ",\nbatch") for label in labels])
+    _ratio_axis(panels, room=1.6)
+    return figure
+
+
+def _bar(ax: Axes, row: int, case: dict[str, Any]) -> float:
+    """From 1 to the ratio, and its quartiles; where it ends, seen from 1."""
+    ratio = case["ratio"]
+    low, high = case.get("ratio_quartiles", [ratio, ratio])
+    ax.barh(row, ratio - 1, left=1, height=0.62, color=BLUE if ratio <= 1 else ORANGE)
+    ax.plot([low, high], [row, row], color=INK, linewidth=1.2)
+    return min(low, ratio) if ratio <= 1 else max(high, ratio)
+
+
+def _diamond(ax: Axes, row: int, case: dict[str, Any]) -> None:
+    """Ours against a peer that is faster than PyTorch."""
     fastest = fastest_peer(case)
     if fastest["name"] == case["best_torch"]:
-        return 0.0
+        return
     medians = {peer["name"]: peer.get("median") for peer in case["competitors"]}
     ratio = medians[case["ours"]] / fastest["median"]
-    ax.plot(ratio, row, marker="D", markersize=7, color="white", markeredgecolor=INK, markeredgewidth=1.4)
-    return ratio
+    ax.plot(ratio, row, marker="D", markersize=7, color="white", markeredgecolor=INK, markeredgewidth=1.4, zorder=4)
+    end = max(1.0, ratio, case["ratio"], *case.get("ratio_quartiles", []))
+    _note(ax, f"{ratio:.2f} {fastest['name'].split(',')[0]}", end, row)
+
+
+def _note(ax: Axes, text: str, end: float, row: int) -> None:
+    """Words beyond the end of a bar."""
+    offset, side = (-5, "right") if end < 1 else (8, "left")
+    ax.annotate(text, (end, row), (offset, 0), textcoords="offset points", va="center", ha=side, fontsize=9, color=INK)
 
 
 def _rows(ax: Axes, labels: list[str]) -> None:
@@ -78,45 +114,17 @@ def _rows(ax: Axes, labels: list[str]) -> None:
     ax.tick_params(axis="y", length=0)
 
 
-def _line_at_one(ax: Axes, largest: float) -> None:
-    ax.axvline(1, color=INK, linewidth=1.2)
-    ax.set_xlim(0, max(1.15, 1.15 * largest))
-
-
-def draw_convolutions(results: Results) -> Figure | None:
-    """Forward and backward side by side, a row for each convolution."""
-    both = [results[name] for name in ("layers-forward", "layers-backward") if name in results]
-    cases = [(result, [case for case in result["cases"] if "ratio" in case]) for result in both]
-    if not any(found for _, found in cases):
-        return None
-    rows = max(len(found) for _, found in cases)
-    figure = new_figure(
-        WIDTH,
-        1.2 + 0.36 * rows,
-        "One convolution: ours / the fastest eager PyTorch",
-        "Two cores, float32. Left of the line ours is faster.",
-    )
-    panels = figure.subplots(1, len(cases), sharey=True, squeeze=False)[0]
-    for ax, (result, found) in zip(panels, cases, strict=True):
-        chart(ax, result["title"].split(", ")[1])
-        for row, case in enumerate(found):
-            ax.barh(row, case["ratio"], height=0.62, color=BLUE if case["ratio"] <= 1 else ORANGE)
-            ax.annotate(
-                f"{case['ratio']:.2f}",
-                (case["ratio"], row),
-                (4, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=9,
-            )
-        _line_at_one(ax, max((case["ratio"] for case in found), default=1))
+def _ratio_axis(panels: Sequence[Axes], *, room: float) -> None:
+    """Twice as fast is as far from the line as twice as slow; some room for words at the right."""
+    low = min(0.45, *(ax.dataLim.xmin / 1.6 for ax in panels))
+    high = max(1.4, *(ax.dataLim.xmax for ax in panels)) * room
+    ticks = [2.0**e for e in range(-5, 6) if low <= 2.0**e <= high]
     for ax in panels:
-        ax.grid(visible=False, axis="y")
-        ax.tick_params(axis="y", length=0)
-    labels = [case["label"].replace(", batch", ",\nbatch") for case in cases[0][1]]
-    panels[0].set_yticks(range(len(labels)), labels, color=INK, fontsize=8.5)
-    panels[0].invert_yaxis()
-    return figure
+        ax.axvline(1, color=INK, linewidth=1.2)
+        ax.set_xscale("log", base=2)
+        ax.set_xlim(low, high)
+        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        ax.minorticks_off()
 
 
 # --- growth ---------------------------------------------------------------------------------------------------------
@@ -138,12 +146,15 @@ def draw_growth(results: Results) -> Figure | None:
     ]
     if not panels:
         return None
-    figure = new_figure(WIDTH, 3.5, "Time of a training step per image", "Two cores, float32; both axes logarithmic.")
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    figure = new_figure(WIDTH, 3.7, "Time of a training step per image", "Two cores, float32; both axes logarithmic.")
+    top, *axes = figure.subplot_mosaic(
+        [["legend"] * len(panels), [result["workload"] for result, _ in panels]], height_ratios=[0.08, 1]
+    ).values()
     for ax, (result, xlabel) in zip(axes, panels, strict=True):
         chart(ax, f"{result['title'].split(',')[0]}, ms", xlabel)
         _lines(ax, result)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=3, fontsize=9, frameon=False)
+    top.set_axis_off()
+    top.legend(*axes[0].get_legend_handles_labels(), loc="center left", ncols=3, fontsize=9, frameon=False)
     return figure
 
 
