@@ -16,6 +16,10 @@ padded: `tap_runs` tells which elements meet the image where.
 
 The weight gradient is the same call with another axis left over, and the input gradient is the same function on dy
 with the elements in reverse. Several filters a channel (F = k*C) work on k copies of each channel.
+
+Measured on 32 float32 images of 64 channels, 32x32, 3x3: thirty times as fast as columns, forward, and about twice as
+fast as a product and a sum in two ufuncs for each element. Toeplitz matrices (a channel's row of outputs as one
+small product) are faster by themselves, but lose that to the transposes that bring each channel's pixels together.
 """
 
 from __future__ import annotations
@@ -34,8 +38,8 @@ from .utils import HWNC, ConvGeometry, is_hwnc, to_hwnc
 RUN = 1 << 11
 """Numbers that one inner loop should have at least: where a pixel has fewer, several neighbours make one run."""
 
-PIECE = 1 << 19
-"""Bytes of one piece of output rows: about half of a core's second-level cache."""
+PIECE = 1 << 20
+"""Bytes of one piece of output rows: about a core's second-level cache; smaller ones make too many short calls."""
 
 
 def suits(x_channels: int, weight_shape: tuple[int, ...], geometry: ConvGeometry, groups: int) -> bool:
@@ -171,7 +175,7 @@ def _weight_gradient(pixels: Array, dyp: Array, weight: Array, geometry: ConvGeo
     fold = _fold(columns, N * F)
     dtaps = empty((KH, KW, fold * N * F), weight.dtype)
     dtaps[...] = 0
-    for row in _pieces(rows, OW * N * F * dyp.itemsize, 4 * PIECE):
+    for row in _pieces(rows, OW * N * F * dyp.itemsize, 2 * PIECE):
         for column, width in _spans(columns, fold):
             if row.taps == NOTHING or column.taps == NOTHING:
                 continue
