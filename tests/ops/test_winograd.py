@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ladder import assert_gradients_match, frozen, layouts
+from ladder import assert_gradients_match, assert_recycles, frozen, layouts
 
 from cnn_from_scratch.ops import conv_backward, conv_forward, is_hwnc, to_hwnc, winograd, winograd_tiles
 from cnn_from_scratch.ops.blocked_matmul import matmul_by_columns, matmul_by_rows
-from cnn_from_scratch.ops.conv_winograd import backward_winograd, forward_winograd, suits
+from cnn_from_scratch.ops.conv_winograd import backward_winograd, cheapest_tile, forward_winograd, suits
 from cnn_from_scratch.ops.utils import conv_geometry
 from cnn_from_scratch.ops.winograd import filters_gradient, transform_filters, transform_filters_transposed
 
@@ -279,3 +279,15 @@ def test_rounding_of_float32(tile, bound):
 )
 def test_suits(options, groups, answer):
     assert suits(conv_geometry("test", (8, 9), **{"kernel_size": 3, **options}), groups) is answer
+
+
+def test_the_tile_with_fewer_products():
+    # 4x4: one tile of 36 or four of 16; 2x2 and 1x9: 2x2 tiles fit better; 14x14: 16 of 36 or 49 of 16
+    answers = {(4, 4): 4, (2, 2): 2, (1, 9): 2, (14, 14): 4, (6, 6): 2, (7, 7): 4}
+    assert {size: cheapest_tile(conv_geometry("test", size, 3, padding=1)) for size in answers} == answers
+
+
+def test_memory_is_used_again():
+    x, weight, dy = problem(np.random.default_rng(0), (32, 64, 16, 16), 64, 1, np.float32)
+    x, dy = to_hwnc(x), to_hwnc(dy)  # 2 MiB each
+    assert_recycles(lambda: run(x, weight, dy, 1, 4), 200_000)

@@ -44,7 +44,7 @@ class _Buffers(NamedTuple):
     V: Array  # V, then dV
     D: Array
     half: Array  # what is half transformed on the way to V or to D
-    rows: Array  # what is half transformed on the way to dx, and two rows from the tiles above
+    rows: Array  # what is half transformed on the way to dx, and two rows from the tiles above; empty without dx
     product: Array  # one summand of dU
 
 
@@ -82,7 +82,7 @@ def backward_winograd(
     if not N:
         dU.fill(0)
     size = images_per_chunk(tiles, N, C + F, x.itemsize)
-    buffers = _buffers(tiles, size, C, F, x.dtype)
+    buffers = _buffers(tiles, size, C, F, x.dtype, need_dx)
     for first, last in chunks_of(N, size):
         part = (slice(None), slice(None), slice(first, last))
         for t in range(tiles.TH):
@@ -93,10 +93,11 @@ def backward_winograd(
     return None if dx is None else in_order_of(x, dx), filters_gradient(dU, tile)
 
 
-def _buffers(tiles: Tiling, N: int, C: int, F: int, dtype: np.dtype[Any]) -> _Buffers:
+def _buffers(tiles: Tiling, N: int, C: int, F: int, dtype: np.dtype[Any], need_dx: bool) -> _Buffers:
     places = tiles.P**2 * tiles.TW * N
     half = max(buffer_for_inputs(tiles, N * C), tiles.P * tiles.OW * N * F)
-    sizes = (places * C, places * F, half, (tiles.P + 2) * tiles.W * N * C, tiles.P**2 * C * F)
+    rows = (tiles.P + 2) * tiles.W * N * C if need_dx else 0
+    sizes = (places * C, places * F, half, rows, tiles.P**2 * C * F)
     return _Buffers(*(empty((size,), dtype) for size in sizes))
 
 

@@ -18,8 +18,8 @@ the rows of A^T. In two dimensions the same is done to the columns and then to t
 look expensive, but they serve all filters and all channels, and what remains between them is summed over the channels:
 (m+2)^2 matrix products, one for each place of a tile.
 
-The price is rounding: the larger the tile, the larger the numbers in the matrices. Measured on 64 channels in float32,
-the error is 2e-7 of the spread of the result for m = 2 and 2e-6 for m = 4, where the plain sum has 2e-7.
+The price is rounding: the larger the tile, the larger the numbers in the matrices. Measured in float32 on 64 channels,
+the root mean square error of y is 3e-7 of its spread for m = 2, as for the plain sum, and 2e-6 for m = 4.
 
 References
 ----------
@@ -139,7 +139,7 @@ def filters_gradient(dU: Array, tile: int) -> Array:
     """The adjoint of `transform_filters`: dU (P*P, C, F) -> dweight (F, C, 3, 3) = G^T @ dU @ G"""
     PP, C, F = dU.shape
     GG = transforms(tile, dU.dtype).GG
-    flat = matmul_by_columns(GG.T, dU.reshape(PP, C * F), empty((9, C * F), dU.dtype))
     dweight = empty((F, C, 3, 3), dU.dtype)
-    dweight[...] = flat.reshape(3, 3, C, F).transpose(3, 2, 0, 1)
+    by_channel = dweight.reshape(F, C, 9).transpose(1, 0, 2)  # (C, F, 9)
+    np.matmul(dU.transpose(1, 2, 0), GG, out=by_channel)  # (C, F, P*P) @ (P*P, 9)
     return dweight
