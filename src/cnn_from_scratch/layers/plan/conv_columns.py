@@ -6,7 +6,8 @@ become columns with the kernel positions outside and the images inside ::
     cols[c, kh, kw, oh, ow, n] = x[c, oh + kh, ow + kw, n]        runs of OW*n numbers
     y[oh, ow, n, f] = cols^T @ weight                             (r*OW*n, C*KH*KW + 1) @ (C*KH*KW + 1, F)
 
-The last row of `cols` is ones and the last row of the weights the bias, which so costs nothing.
+The last row of `cols` is ones and the last row of the weights the bias, which so costs nothing. Before a pool, the
+positions stand in the order of `Convolution.positions`.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from numpy.lib.stride_tricks import as_strided
 
 from ...typing import Array, Sides
 from .convolution import Convolution
-from .finish import finish_rows
+from .finish import finish
 from .memory import Buffer
 from .products import matmul_by_rows
 from .stage import Stage, Wiring, Writer
 
-PIECE = 1 << 19
-"""Bytes of the columns and results of one piece: half of a core's second-level cache."""
+PIECE = 1 << 21
+"""Bytes of the columns and results of one piece: less would be closer to the core, but in more and shorter calls."""
 
 
 class ColumnsStage(Stage):
@@ -42,26 +43,28 @@ class ColumnsStage(Stage):
 
     def write(self, program: Writer, xs: Sequence[Buffer], y: Buffer) -> None:
         """A few rows of the result after the other."""
-        OW, (K, F) = self.conv.geometry.output[1], self.weight.shape
-        x = xs[0].padded(self.conv.geometry.padding)
-        k = 2 if self.conv.pool else 1
-        for first, last in pieces(y.inside.shape[0], k * OW * program.n * (K + F) * program.dtype.itemsize, PIECE):
-            r = k * (last - first)
-            windows = self._windows(x[k * first * self.conv.geometry.stride[0] :], r)
-            if first == 0:
-                cols = program.zeros(K, r, *windows.shape[4:])
-                cols[-1] = 1
-            program.call(np.copyto, windows, out=cols[:-1, :r].reshape(windows.shape))
-            rows = program.scratch("rows", r, OW, program.n, F)
-            matmul_by_rows(program, cols[:, :r].reshape(K, -1).T, self.weight, rows.reshape(-1, F))
-            finish_rows(program, rows, y.inside[first:last], bias=None, relu=self.conv.relu, pool=self.conv.pool)
+        (rows, OW, n, F), K = y.inside.shape, len(self.weight)
+        k = 4 if self.conv.pool else 1
+        parts = pieces(rows, k * OW * n * (K + F) * program.dtype.itemsize, PIECE)
+        cols = program.zeros(K, k * parts[0][1] * OW * n)
+        cols[-1] = 1
+        for first, last in parts:
+            count = k * (last - first) * OW * n
+            windows = self._windows(xs[0], first, last)
+            program.call(np.copyto, windows, out=cols[:-1, :count].reshape(windows.shape))
+            products = program.scratch("products", count, F)
+            matmul_by_rows(program, cols[:, :count].T, self.weight, products)
+            out = y.inside[first:last]
+            finish(program, products, out, bias=None, relu=self.conv.relu, pool=self.conv.pool)
 
-    def _windows(self, x: Array, r: int) -> Array:
-        """What each kernel position meets in `r` rows of the result: (C, KH, KW, r, OW, n), a view of x."""
-        g, (row, column, image, channel) = self.conv.geometry, x.strides
-        shape = (x.shape[3], *g.kernel, r, g.output[1], x.shape[2])
-        (DH, DW), (SH, SW) = g.dilation, g.stride
-        return as_strided(x, shape, (channel, DH * row, DW * column, SH * row, SW * column, image))
+    def _windows(self, x: Buffer, first: int, last: int) -> Array:
+        """What each kernel position meets in rows `first` to `last` of the result: (C, KH, KW, ..., n), a view."""
+        g, padded = self.conv.geometry, x.padded(self.conv.geometry.padding)
+        padded = padded[first * g.stride[0] * (2 if self.conv.pool else 1) :]
+        row, column, image, channel = padded.strides
+        shape, strides = self.conv.positions(last - first, row, column)
+        kernel = (channel, g.dilation[0] * row, g.dilation[1] * column)
+        return as_strided(padded, (padded.shape[3], *g.kernel, *shape, padded.shape[2]), (*kernel, *strides, image))
 
 
 def pieces(count: int, size: int, limit: int) -> list[tuple[int, int]]:

@@ -41,6 +41,9 @@ CHUNK = 4_800_000
 SHORT = 64
 """Runs of fewer numbers are transformed in one product with the Kronecker square."""
 
+SHORT_ROWS = 512
+"""Rows of fewer numbers are cut at the edges of the image in a second pass."""
+
 
 class WinogradStage(Stage):
     """conv, pool, bias, ReLU in tiles."""
@@ -122,6 +125,13 @@ class WinogradStage(Stage):
 
     def _place(self, program: Writer, Y: Array, out: Array) -> None:
         """ReLU from tile order into `out` (rows, columns, n, F), the tiles at its edges cut."""
+        H, W, n, F = out.shape
+        k, _, r, TW = Y.shape[:4]
+        if n * F < SHORT_ROWS and (H % k or W % k):  # up to four tiny calls: rather two
+            whole = program.scratch("T", r, k, TW, k, n, F)
+            program.rectify(Y.transpose(2, 0, 3, 1, 4, 5), whole, self.conv.relu)
+            program.call(np.copyto, whole.reshape(r * k, TW * k, n, F)[:H, :W], out=out)
+            return
         for part, place in tiles_and_places(Y, out):
             program.rectify(part, place, self.conv.relu)
 

@@ -26,6 +26,18 @@ class Convolution(NamedTuple):
         bias = (self.bias * scale.astype(np.float64) + offset).astype(self.bias.dtype)
         return self._replace(weight=weight, bias=bias)
 
+    def positions(self, r: int, row: int, column: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Shape and strides of where the kernel stands for `r` rows of the result, given the strides of the image.
+
+        (r, OW) as a rule; (2, 2, r, OW/2) before a pool, so that the four numbers of a window lie far apart and the
+        largest of them is found in long runs.
+        """
+        (SH, SW), OW = self.geometry.stride, self.geometry.output[1]
+        row, column = SH * row, SW * column
+        if self.pool:
+            return (2, 2, r, OW // 2), (row, column, 2 * row, 2 * column)
+        return (r, OW), (row, column)
+
 
 def is_winograd(conv: Convolution, dtype: np.dtype[Any]) -> bool:
     """3x3, stride 1, and enough channels that multiplications saved outweigh the transforms; float32 only."""

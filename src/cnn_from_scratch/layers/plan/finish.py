@@ -15,22 +15,12 @@ from ...typing import Array
 from .stage import Writer
 
 
-def finish_rows(program: Writer, rows: Array, out: Array, *, bias: Array | None, relu: bool, pool: bool) -> None:
-    """Append out = relu(pool(rows) + bias): rows (r, W, n, F), bias (F,), out (r/2, W/2, n, F) with a 2x2 pool."""
+def finish(program: Writer, products: Array, out: Array, *, bias: Array | None, relu: bool, pool: bool) -> None:
+    """Append out = relu(pool(products) + bias): products in the order of `Convolution.positions`, bias (F,)."""
+    products = products.reshape(2, 2, *out.shape) if pool else products.reshape(out.shape)
     if pool:
-        rows = pool_rows(program, rows, len(out), out.shape[1])
+        pairs = program.call(np.maximum, *products, out=program.scratch("pairs", 2, *out.shape))
+        products = program.call(np.maximum, *pairs, out=program.scratch("pooled", *out.shape))
     if bias is not None:
-        program.call(np.add, rows, program.repeated(bias, rows.shape), out=out)
-        rows = out
-    program.rectify(rows, out, relu)
-
-
-def pool_rows(program: Writer, rows: Array, PH: int, PW: int) -> Array:
-    """The largest of each 2x2 window: first of two rows, in long runs, then of two columns. (PH, PW, n, F)"""
-    _, W, n, F = rows.shape
-    taller = program.call(
-        np.maximum, rows[0 : 2 * PH : 2], rows[1 : 2 * PH : 2], out=program.scratch("pool", PH, W, n, F)
-    )
-    return program.call(
-        np.maximum, taller[:, 0 : 2 * PW : 2], taller[:, 1 : 2 * PW : 2], out=program.scratch("pooled", PH, PW, n, F)
-    )
+        products = program.call(np.add, products, program.repeated(bias, products.shape), out=out)
+    program.rectify(products, out, relu)

@@ -16,9 +16,9 @@ def matmul_by_rows(program: Writer, a: Array, b: Array, out: Array) -> None:
     *batch, M, K = a.shape
     N = b.shape[-1]
     block = 128
-    while block >= 8 and (M % block or block * K * N > DIRECT):
+    while M * K * N > DIRECT and block >= 8 and (M % block or block * K * N > DIRECT):
         block //= 2
-    if block >= 8 and block < M:
+    if M * K * N > DIRECT and 8 <= block < M:
         a, out = (v.reshape(*batch, M // block, block, v.shape[-1]) for v in (a, out))
         b = b[..., None, :, :]
     program.call(np.matmul, a, b, out=out)
