@@ -35,6 +35,11 @@ from .col2im import col2im
 from .conv_backward import conv_backward
 from .conv_batch_norm import ConvBatchNormCache, conv_batch_norm_backward, conv_batch_norm_forward
 from .conv_batch_norm_relu import ConvBatchNormReluCache, conv_batch_norm_relu_backward, conv_batch_norm_relu_forward
+from .conv_batch_norm_relu_pool import (
+    ConvBatchNormReluPoolCache,
+    conv_batch_norm_relu_pool_backward,
+    conv_batch_norm_relu_pool_forward,
+)
 from .conv_forward import ConvCache, conv_forward
 from .conv_transpose import ConvTransposeCache, conv_transpose_backward, conv_transpose_forward
 from .cross_entropy import CrossEntropyCache, cross_entropy_backward, cross_entropy_forward
@@ -107,6 +112,7 @@ __all__ = [
     "BinaryCrossEntropyCache",
     "ConvBatchNormCache",
     "ConvBatchNormReluCache",
+    "ConvBatchNormReluPoolCache",
     "ConvCache",
     "ConvGeometry",
     "ConvTransposeCache",
@@ -153,6 +159,8 @@ __all__ = [
     "conv_batch_norm_forward",
     "conv_batch_norm_relu_backward",
     "conv_batch_norm_relu_forward",
+    "conv_batch_norm_relu_pool_backward",
+    "conv_batch_norm_relu_pool_forward",
     "conv_forward",
     "conv_geometry",
     "conv_output_size",

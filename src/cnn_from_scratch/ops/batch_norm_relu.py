@@ -139,7 +139,7 @@ def batch_norm_relu_backward(dy: Array, cache: BatchNormReluCache) -> tuple[Arra
     return d, dweight, dbias
 
 
-# --- piece by piece, shared with conv_batch_norm.py ------------------------------------------------------------------
+# --- piece by piece, shared with conv_batch_norm_relu.py -------------------------------------------------------------
 
 
 def normalize_relu(norm: BatchNormCache, bias: Array | None) -> Array:

@@ -35,7 +35,7 @@ class BatchNormCache(NamedTuple):
     group: Group | None
 
 
-# --- forward --------------------------------------------------------------------------------------------------------
+# --- forward ---------------------------------------------------------------------------------------------------------
 
 
 def normalization(
@@ -81,7 +81,7 @@ def normalize(norm: BatchNormCache, bias: Array | None) -> Array:
     return y
 
 
-# --- backward -------------------------------------------------------------------------------------------------------
+# --- backward --------------------------------------------------------------------------------------------------------
 
 
 class GradientTerms(NamedTuple):
@@ -130,7 +130,7 @@ def _affine_part(norm: BatchNormCache, terms: GradientTerms, rows: Array) -> Aff
     return Affine(rows, shift=norm.shift, scale=A * terms.B, offset=A * terms.D)
 
 
-# --- running statistics ---------------------------------------------------------------------------------------------
+# --- running statistics ----------------------------------------------------------------------------------------------
 
 
 def _unbiased(function: str, var: Array, n: float, x: Array) -> Array:
@@ -154,7 +154,7 @@ def _as_they_are(function: str, running_mean: Array | None, running_var: Array |
     return running_mean.astype(np.float64), running_var.astype(np.float64)
 
 
-# --- checks ---------------------------------------------------------------------------------------------------------
+# --- checks ----------------------------------------------------------------------------------------------------------
 
 
 def check_batch(function: str, x: Array) -> None:

@@ -125,7 +125,7 @@ class Centre:
         return centred
 
 
-# --- mean and variance ----------------------------------------------------------------------------------------------
+# --- mean and variance -----------------------------------------------------------------------------------------------
 
 
 def moments_of(sums: ChannelSums, x: Array, group: Group | None) -> tuple[Array, Array, float]:

@@ -180,7 +180,7 @@ def conv_batch_norm_backward(
     return gradients(dy, sums, cache.conv, norm, need_dx, room=d)
 
 
-# --- shared with conv_batch_norm_relu.py ------------------------------------------------------------------------------
+# --- shared with conv_batch_norm_relu.py -----------------------------------------------------------------------------
 
 
 def normalized_convolution(
@@ -218,10 +218,15 @@ def gradients(
     """dx, dweight, dbias, dbn_weight, dbn_bias from dy, and its sums; in `room`, which may be dy, d will lie."""
     terms, dbn_weight, dbn_bias = gradient_terms(sums, norm)
     combine_terms(dy, norm, terms._replace(A=None), out=room)
-    A = norm.scale.astype(dy.dtype)[:, None, None, None]  # (F, 1, 1, 1)
+    return *through_convolution(room, sums, conv, norm, need_dx), dbn_weight, dbn_bias
+
+
+def through_convolution(
+    d: Array, sums: ChannelSums, conv: ConvCache, norm: BatchNormCache, need_dx: bool
+) -> tuple[Array | None, Array, Array | None]:
+    """dx, dweight, dbias where the gradient of z is A*d."""
     x, weight, geometry, groups, has_bias, algorithm = conv
-    dx, dweight = convolve_backward(room, x, weight * A, geometry, groups, algorithm, need_dx)
-    dbias = None
-    if has_bias:
-        dbias = (np.zeros(len(weight)) if norm.n else norm.scale * sums.total).astype(dy.dtype)
-    return dx, dweight * A, dbias, dbn_weight, dbn_bias
+    A = norm.scale.astype(d.dtype)[:, None, None, None]  # (F, 1, 1, 1)
+    dx, dweight = convolve_backward(d, x, weight * A, geometry, groups, algorithm, need_dx)
+    dbias = (np.zeros(len(weight)) if norm.n else norm.scale * sums.total).astype(d.dtype) if has_bias else None
+    return dx, dweight * A, dbias
