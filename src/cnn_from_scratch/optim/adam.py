@@ -99,11 +99,12 @@ class Adam(Optimizer):
         for top in largest:  # none or one
             v = np.maximum(top, v, out=top)
 
+        # lr * mhat / (sqrt(vhat) + eps), above and below the line times `root`, which spares a pass
+        root = math.sqrt(1 - beta2**now.t)
         np.sqrt(v, out=scratch)
-        np.divide(scratch, math.sqrt(1 - beta2**now.t), out=scratch)  # sqrt(vhat)
-        np.add(scratch, float(self.eps), out=scratch)
+        np.add(scratch, float(self.eps) * root, out=scratch)
         np.divide(m, scratch, out=scratch)
-        np.multiply(scratch, now.lr / (1 - beta1**now.t), out=scratch)  # lr * mhat / (sqrt(vhat) + eps)
+        np.multiply(scratch, now.lr / (1 - beta1**now.t) * root, out=scratch)
         np.subtract(param, scratch, out=param)
 
 

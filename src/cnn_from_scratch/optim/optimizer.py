@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..ops.memory import empty
 from ..typing import Array
 from .checks import check_floats, check_number, check_same, check_writeable, some
 from .groups import ParamGroup, check_groups, check_patterns, settings_of
@@ -175,7 +176,9 @@ class Optimizer(ABC):
 
     def _update_in_pieces(self, param: Array, grad: Array, moments: list[Array], now: Now) -> None:
         """Decay and update a few rows of the parameter at a time."""
-        scratch, decayed = np.empty((2, *piece_shape(param)), param.dtype.newbyteorder("="))
+        count = 2 if now.weight_decay else 1
+        room = empty((count, *piece_shape(param)), param.dtype.newbyteorder("="))
+        scratch, decayed = room[0], room[-1]
         for p, g, *m in pieces(param, grad, *moments):
             g = self._decay(p, g, now, decayed[: len(p)])
             self._update(p, g, m, scratch[: len(p)], now)
