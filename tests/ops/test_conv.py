@@ -11,13 +11,23 @@ from ladder import (
     assert_forward,
     assert_gradient,
     assert_gradients_match,
+    assert_recycles,
     conformance,
     frozen,
     layouts,
 )
 
 from cnn_from_scratch.errors import ShapeError
-from cnn_from_scratch.ops import conv_backward, conv_forward, conv_geometry, is_hwnc, to_hwnc
+from cnn_from_scratch.ops import (
+    conv_backward,
+    conv_first,
+    conv_forward,
+    conv_geometry,
+    conv_pointwise,
+    conv_rows,
+    is_hwnc,
+    to_hwnc,
+)
 from cnn_from_scratch.ops.conv_algorithms import ALGORITHMS, suits
 from cnn_from_scratch.ops.conv_backward import BACKWARD
 from cnn_from_scratch.ops.conv_forward import FORWARD, convolve
@@ -233,6 +243,43 @@ def test_the_same_numbers_every_time(algorithm, x_shape, w_shape, options):
         runs.append((y, *conv_backward(y, cache)[:2]))
     for once, again in zip(*runs, strict=True):
         np.testing.assert_array_equal(once, again)
+
+
+@options_and_algorithms()
+def test_pieces_of_one_row_give_the_same_result(algorithm, x_shape, w_shape, options, monkeypatch):
+    rng = np.random.default_rng(3)
+    x, weight = to_hwnc(rng.standard_normal(x_shape)), rng.standard_normal(w_shape)
+    y, cache = conv_forward(x, weight, **options, algorithm=algorithm)
+    expected = (y, *conv_backward(y, cache)[:2])
+    for module in (conv_rows, conv_first, conv_pointwise):
+        monkeypatch.setattr(module, "PIECE", 1)
+    pieces = []
+    again = convolve(x, weight, cache.geometry, cache.groups, algorithm, pieces.append)
+    for actual, wanted in zip((again, *conv_backward(y, cache)[:2]), expected, strict=True):
+        np.testing.assert_allclose(actual, wanted, atol=1e-12)
+    if algorithm in ("im2row", "pointwise", "first"):
+        assert [len(piece) for piece in pieces] == [1] * y.shape[2]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "x_shape", "w_shape", "options"),
+    [
+        ("im2row", (8, 32, 32, 32), (16, 32, 3, 3), {"stride": 2, "padding": 1}),
+        ("im2row", (8, 32, 32, 32), (32, 16, 3, 3), {"padding": 1, "groups": 2}),
+        ("pointwise", (8, 32, 32, 32), (32, 32, 1, 1), {}),
+        ("pointwise", (8, 32, 32, 32), (32, 32, 1, 1), {"stride": 2}),
+        ("first", (8, 3, 64, 64), (32, 3, 5, 5), {"stride": 2, "padding": 2}),
+    ],
+)
+def test_memory_is_recycled(algorithm, x_shape, w_shape, options):
+    x, weight = to_hwnc(np.ones(x_shape, np.float32)), np.ones(w_shape, np.float32)
+    dy = to_hwnc(np.ones_like(conv_forward(x, weight, **options)[0]))
+
+    def run():
+        _, cache = conv_forward(x, weight, **options, algorithm=algorithm)
+        conv_backward(dy, cache)
+
+    assert_recycles(run, 16 * weight.nbytes)
 
 
 @pytest.mark.parametrize(

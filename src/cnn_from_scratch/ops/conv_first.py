@@ -15,6 +15,7 @@ conv_rows.py does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -23,7 +24,7 @@ from numpy.lib.stride_tricks import as_strided
 from ..typing import Array
 from .blocked_matmul import matmul_by_rows
 from .conv_output import Finish, in_order_of
-from .conv_rows import input_gradient
+from .conv_rows import even_pieces, input_gradient
 from .long_matmul import add_long_matmul
 from .memory import empty
 from .utils import HWNC, ConvGeometry, to_hwnc
@@ -43,10 +44,9 @@ def suits_first(weight_shape: tuple[int, ...], groups: int) -> bool:
 def forward_first(x: Array, weight: Array, geometry: ConvGeometry, groups: int, finish: Finish | None = None) -> Array:
     """y = cols^T @ weight^T, a few output rows at a time."""
     N, F, (OH, OW) = len(x), len(weight), geometry.output
-    windows = _windows(_by_channels(x, geometry), geometry)
     filters = np.ascontiguousarray(weight.reshape(F, -1).T)  # (C*KH*KW, F)
     y = empty((OH, OW, N, F), x.dtype)
-    for first, last, cols in _pieces(windows, F):
+    for first, last, cols in _pieces(x, geometry, F):
         piece = y[first:last]
         matmul_by_rows(cols.T, filters, piece.reshape(-1, F))
         if finish is not None:
@@ -59,17 +59,16 @@ def backward_first(
 ) -> tuple[Array | None, Array]:
     """dweight = (cols @ dy)^T, summed over the pieces; dx, where it is asked for, by rows."""
     F = len(weight)
-    windows = _windows(_by_channels(x, geometry), geometry)
     dyh = to_hwnc(dy).transpose(HWNC)  # (OH, OW, N, F)
     dfilters = np.zeros((weight[0].size, F), x.dtype)  # (C*KH*KW, F)
-    for first, last, cols in _pieces(windows, F):
+    for first, last, cols in _pieces(x, geometry, F):
         add_long_matmul(cols, dyh[first:last].reshape(-1, F), dfilters)
     dweight = np.ascontiguousarray(dfilters.T).reshape(weight.shape)
     return (input_gradient(dyh, x, weight, geometry, groups) if need_dx else None), dweight
 
 
 def _by_channels(x: Array, geometry: ConvGeometry) -> Array:
-    """The padded images as (C, SW, H', columns, N): phase p has the columns p, p + SW, p + 2*SW, ..."""
+    """The padded images as (C, SW, H', columns, N): phase p has the columns p, p + SW, p + 2*SW and so on."""
     (N, C, H), SW = x.shape[:3], geometry.stride[1]
     (top, _), (left, _), (HP, WP) = *geometry.padding, geometry.padded
     out = empty((C, SW, HP, -(-WP // SW), N), x.dtype)
@@ -81,29 +80,31 @@ def _by_channels(x: Array, geometry: ConvGeometry) -> Array:
     return out
 
 
-def _windows(xp: Array, geometry: ConvGeometry) -> list[Array]:
-    """windows[kw][c, kh, oh] is the run of OW*N numbers that kernel number (c, kh, kw) meets in output row oh."""
+def _windows(xp: Array, geometry: ConvGeometry) -> list[tuple[slice, Array]]:
+    """Pairs of some kernel columns kws, all of one phase, and what they meet, (C, KH, kws, OH, OW*N)."""
     (C, SW, _, _, N), (OH, OW) = xp.shape, geometry.output
     (KH, KW), SH, (DH, DW) = geometry.kernel, geometry.stride[0], geometry.dilation
-    of_channel, _, of_row, _, of_image = xp.strides
+    of_channel, _, of_row, of_column, of_image = xp.strides
+    step = SW // math.gcd(SW, DW)  # from one kernel column to the next of the same phase
+    strides = (of_channel, of_row * DH, of_column * (step * DW // SW), of_row * SH, of_image)
     windows = []
-    for kw in range(KW):
+    for kw in range(min(step, KW)):
         corner = xp[:, kw * DW % SW, :, kw * DW // SW :]
-        strides = (of_channel, of_row * DH, of_row * SH, of_image)
-        windows.append(as_strided(corner, (C, KH, OH, OW * N), strides, writeable=False))
+        shape = (C, KH, len(range(kw, KW, step)), OH, OW * N)
+        windows.append((slice(kw, None, step), as_strided(corner, shape, strides, writeable=False)))
     return windows
 
 
-def _pieces(windows: list[Array], F: int) -> Iterator[tuple[int, int, Array]]:
+def _pieces(x: Array, geometry: ConvGeometry, F: int) -> Iterator[tuple[int, int, Array]]:
     """(first, last, cols) for a few output rows at a time; cols (C*KH*KW, rows*OW*N) are valid until the next."""
-    C, KH, OH, L = windows[0].shape
-    KW, itemsize = len(windows), windows[0].itemsize
-    K = C * KH * KW
-    rows = min(OH, max(1, PIECE // max(1, max(K, F) * L * itemsize)))
-    room = empty((K * rows * L,), windows[0].dtype)
+    windows = _windows(_by_channels(x, geometry), geometry)
+    (KH, KW), (OH, OW), (N, C) = geometry.kernel, geometry.output, x.shape[:2]
+    K, L, itemsize = C * KH * KW, OW * N, x.itemsize
+    rows = even_pieces(OH, PIECE // max(1, max(K, F) * L * itemsize))
+    room = empty((K * rows * L,), x.dtype)
     for first in range(0, OH, rows):
         last = min(first + rows, OH)
         cols = room[: K * (last - first) * L].reshape(C, KH, KW, last - first, L)
-        for kw, window in enumerate(windows):
-            cols[:, :, kw] = window[:, :, first:last]
-        yield first, last, cols.reshape(K, -1)
+        for kws, window in windows:
+            cols[:, :, kws] = window[:, :, :, first:last]
+        yield first, last, cols.reshape(K, (last - first) * L)

@@ -18,6 +18,7 @@ import numpy as np
 from ..typing import Array
 from .blocked_matmul import matmul_by_rows
 from .conv_output import Finish, in_order_of
+from .conv_rows import even_pieces
 from .long_matmul import add_long_matmul
 from .memory import empty
 from .utils import HWNC, ConvGeometry, to_hwnc
@@ -81,7 +82,7 @@ def _room(seen: Array, F: int) -> Array:
     """Space for the rows of as many output rows as `PIECE` holds, at least one: (piece, OW, N, C)."""
     OH, OW, N, C = seen.shape
     count = PIECE // max(OW * N * max(C, F) * seen.itemsize, 1)
-    return empty((min(OH, max(1, count)), OW, N, C), seen.dtype)
+    return empty((even_pieces(OH, count), OW, N, C), seen.dtype)
 
 
 def _as_rows(piece: Array, room: Array) -> Array:

@@ -104,7 +104,7 @@ def _patches(pixels: Array, rows: Axis, columns: Axis, G: int) -> Iterator[tuple
     """
     N, C = pixels.shape[2:]
     shape = (columns.output, N, rows.kernel, columns.kernel, C // G)
-    count = _even_pieces(rows.output, PIECE // max(1, int(np.prod(shape)) * G * pixels.itemsize))
+    count = even_pieces(rows.output, PIECE // max(1, int(np.prod(shape)) * G * pixels.itemsize))
     room = empty((G, count, *shape), pixels.dtype)
     slab = empty((_reach(rows, count), _reach(columns, columns.output), N, C), pixels.dtype)
     slab.fill(0)
@@ -117,12 +117,12 @@ def _patches(pixels: Array, rows: Axis, columns: Axis, G: int) -> Iterator[tuple
         yield first, last, part.reshape(G, -1, rows.kernel * columns.kernel * C // G)
 
 
-def _even_pieces(total: int, most: int) -> int:
+def even_pieces(total: int, most: int) -> int:
     """The length of equally long pieces, at most `most` but at least 1, as few as possible.
 
     Examples
     --------
-    >>> _even_pieces(10, 8), _even_pieces(10, 0)
+    >>> even_pieces(10, 8), even_pieces(10, 0)
     (5, 1)
     """
     return -(-total // -(-total // max(1, most)))

@@ -17,7 +17,10 @@ from .blocked_matmul import DIRECT
 from .memory import empty
 
 STEP = 64
-"""Blocks are a multiple of this long; where not even one fits, or the result is tiny, one product is as good."""
+"""Blocks are a multiple of this long; where not even one fits, one product is as good."""
+
+SMALL = 1024
+"""A result of fewer numbers takes the longest blocks that are multiplied directly; a larger one at most 512."""
 
 
 def add_long_matmul(a: Array, b: Array, total: Array) -> None:
@@ -31,9 +34,10 @@ def add_long_matmul(a: Array, b: Array, total: Array) -> None:
     array([[3.]])
     """
     (K, M), F = a.shape, b.shape[1]
-    block = min(DIRECT // max(K * F, 1), 8 * STEP) // STEP * STEP
-    count = M // block if block and K * F >= 16 * STEP else 0
-    if count > 1:
+    most = DIRECT // max(K * F, 1)
+    block = (most if K * F < SMALL else min(most, 512)) // STEP * STEP
+    if 0 < block < M:
+        count = M // block
         whole = count * block
         a_blocks = a[:, :whole].reshape(K, count, block).transpose(1, 0, 2)
         b_blocks = b[:whole].reshape(count, block, F)
