@@ -15,6 +15,9 @@ from .utils import check_rank, check_shape, empty_nchw, zeros_nchw
 OutputSize: TypeAlias = int | tuple[int | None, int | None] | None
 """One number for both axes or (rows, columns); None is as many as the input has."""
 
+PIECE = 1 << 15
+"""Pixels that are looked through at once: 128 KiB of float32."""
+
 
 class AdaptivePoolCache(NamedTuple):
     """What the backward passes need: the images and how many cells they were cut into."""
@@ -102,10 +105,10 @@ def cell_means(x: Array, output: tuple[int, int]) -> tuple[Array, AdaptivePoolCa
     (N, C, H, W), (OH, OW) = x.shape, output
     rows = empty_nchw((N, C, OH, W), x.dtype, like=x)
     for oh, cell in enumerate(_cells(H, OH)):
-        rows[:, :, oh] = x[:, :, cell].mean(2)
+        x[:, :, cell].mean(2, out=rows[:, :, oh])
     y = empty_nchw((N, C, OH, OW), x.dtype, like=x)
     for ow, cell in enumerate(_cells(W, OW)):
-        y[:, :, :, ow] = rows[:, :, :, cell].mean(3)
+        rows[:, :, :, cell].mean(3, out=y[:, :, :, ow])
     return y, AdaptivePoolCache(x, output)
 
 
@@ -114,13 +117,26 @@ def cell_means_backward(function: str, dy: Array, cache: AdaptivePoolCache) -> A
     x, (OH, OW) = cache
     N, C, H, W = x.shape
     check_shape(function, "dy", dy, (N, C, OH, OW))
-    drows = zeros_nchw((N, C, OH, W), x.dtype, like=x)
-    for ow, cell in enumerate(_cells(W, OW)):
-        drows[:, :, :, cell] += dy[:, :, :, ow, None] / (cell.stop - cell.start)
-    dx = zeros_nchw(x.shape, x.dtype, like=x)
-    for oh, cell in enumerate(_cells(H, OH)):
-        dx[:, :, cell] += drows[:, :, oh, None] / (cell.stop - cell.start)
+    drows = empty_nchw((N, C, OH, W), x.dtype, like=x)
+    _share(dy, drows, 3)
+    dx = empty_nchw(x.shape, x.dtype, like=x)
+    _share(drows, dx, 2)
     return dx
+
+
+def _share(dy: Array, dx: Array, axis: int) -> None:
+    """Write dx: along one axis, equal shares of every dy for the pixels of its cell."""
+    overlap = dx.shape[axis] % dy.shape[axis] != 0
+    if overlap:
+        dx.fill(0)
+    for i, cell in enumerate(_cells(dx.shape[axis], dy.shape[axis])):
+        source, target = [slice(None)] * 4, [slice(None)] * 4
+        source[axis], target[axis] = slice(i, i + 1), cell
+        shares = dy[tuple(source)] / (cell.stop - cell.start)
+        if overlap:
+            dx[tuple(target)] += shares
+        else:
+            dx[tuple(target)] = shares
 
 
 # --- maximum --------------------------------------------------------------------------------------------------------
@@ -210,15 +226,22 @@ def cell_maxima_backward(function: str, dy: Array, cache: AdaptivePoolCache) -> 
     x, (OH, OW) = cache
     N, C, H, W = x.shape
     check_shape(function, "dy", dy, (N, C, OH, OW))
-    n, c = np.ogrid[:N, :C]
     dx = zeros_nchw(x.shape, x.dtype, like=x)
-    for oh, rows in enumerate(_cells(H, OH)):
-        for ow, columns in enumerate(_cells(W, OW)):
-            cell = x[:, :, rows, columns]
-            height, width = cell.shape[2:]
-            h, w = divmod(cell.reshape(N, C, height * width).argmax(2), width)  # (N, C): the first maximum, or NaN
-            dx[n, c, rows.start + h, columns.start + w] += dy[:, :, oh, ow]
+    step = max(1, PIECE // max(1, C * H * W))
+    for first in range(0, N, step):
+        few = slice(first, first + step)
+        for oh, rows in enumerate(_cells(H, OH)):
+            for ow, columns in enumerate(_cells(W, OW)):
+                _add_at_maximum(dy[few, :, oh, ow], x[few, :, rows, columns], dx[few, :, rows, columns])
     return dx
+
+
+def _add_at_maximum(dy: Array, x: Array, dx: Array) -> None:
+    """Add dy (N, C) where the images x have their first maximum, or NaN; argmax copies them, so let them be few."""
+    N, C, H, W = x.shape
+    n, c = np.ogrid[:N, :C]
+    h, w = divmod(x.reshape(N, C, H * W).argmax(2), W)  # (N, C)
+    dx[n, c, h, w] += dy
 
 
 # --- cells ----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from ..errors import ShapeError
 from ..typing import Array, Reduction
 from .dtypes import require_cache
 from .loss_reduction import float_loss, reduce_losses, upstream
+from .memory import empty_like
 from .softmax import log_softmax_forward
 from .utils import check_shape
 
@@ -99,8 +100,10 @@ def cross_entropy_forward(
         divisor = float(class_weights[targets[kept]].sum(dtype=np.float64))
 
     log_probabilities, _ = log_softmax_forward(logits, axis=1)
-    surprise = np.multiply(q, -log_probabilities, out=np.zeros_like(q), where=q != 0)  # 0 * inf counts 0
-    loss = reduce_losses("cross_entropy_forward", surprise.sum(1), reduction, divisor)
+    surprise = empty_like(q)
+    surprise.fill(0)
+    np.multiply(q, log_probabilities, out=surprise, where=q != 0)  # 0 * inf counts 0
+    loss = reduce_losses("cross_entropy_forward", 0 - surprise.sum(1), reduction, divisor)
     return loss, CrossEntropyCache(log_probabilities, q, divisor, reduction, logits.dtype)
 
 
@@ -131,7 +134,7 @@ def cross_entropy_backward(cache: CrossEntropyCache, dloss: npt.ArrayLike = 1.0)
     require_cache("cross_entropy_backward", cache, CrossEntropyCache)
     q = cache.distribution
     each = upstream("cross_entropy_backward", cache, dloss, _index_shape(q))
-    dlogits = np.exp(cache.log_probabilities, out=np.empty_like(q))
+    dlogits = np.exp(cache.log_probabilities, out=empty_like(q))
     dlogits *= q.sum(1, keepdims=True)
     dlogits -= q
     dlogits *= each[:, None] if isinstance(each, np.ndarray) else each
@@ -155,7 +158,7 @@ def _kept(logits: Array, targets: Array, ignore_index: int) -> Array:
 def _distribution(logits: Array, targets: Array, kept: Array, label_smoothing: float) -> Array:
     """The smoothed probability of each class, and 0 where the target is ignored; it lies as logits does."""
     K = logits.shape[1]
-    q = np.empty_like(logits)
+    q = empty_like(logits)
     if targets.shape == logits.shape:
         q[...] = targets
     else:

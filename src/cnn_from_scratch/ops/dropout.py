@@ -8,6 +8,7 @@ import numpy as np
 
 from ..typing import Array
 from .dtypes import float_op
+from .memory import empty, empty_like
 from .utils import check_shape
 
 
@@ -66,8 +67,8 @@ def dropout_forward(x: Array, *, p: float, train: bool, rng: np.random.Generator
         raise TypeError(
             f"dropout_forward: rng must be a numpy.random.Generator where train is True and p > 0, got {rng!r}"
         )
-    keep = np.empty_like(x, dtype=bool)
-    keep[...] = rng.random(x.shape, dtype=np.float32) >= p  # only bytes change their order, where x has another
+    drawn = rng.random(x.shape, np.float32, out=empty(x.shape, np.float32))
+    keep = np.greater_equal(drawn, p, out=empty_like(x, bool))  # only bytes change their order, where x has another
     return _apply(x, keep, p), DropoutCache(keep, p)
 
 
@@ -89,6 +90,6 @@ def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
 
 
 def _apply(x: Array, keep: Array, p: float) -> Array:
-    y: Array = np.multiply(x, keep, out=np.empty_like(keep, dtype=x.dtype))
+    y: Array = np.multiply(x, keep, out=empty_like(keep, x.dtype))
     y /= 1 - p
     return y

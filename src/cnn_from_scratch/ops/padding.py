@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from ..errors import ShapeError
 from ..typing import Array, Sides
 from .dtypes import float_op
+from .memory import empty_like
 from .utils import check_rank, check_shape, empty_nchw, pad_sides, resolve_padding
 
 PadMode: TypeAlias = Literal["constant", "reflect", "replicate"]
@@ -115,7 +116,9 @@ def pad_backward(dy: Array, cache: PadCache) -> Array:
     (N, C, H, W), ((top, bottom), (left, right)) = x.shape, sides
     check_shape("pad_backward", "dy", dy, (N, C, top + H + bottom, left + W + right))
     if mode != "constant":
-        dy = dy.copy(order="K")  # the caller's is not ours to add to
+        copy = empty_like(dy)  # the caller's is not ours to add to
+        copy[...] = dy
+        dy = copy
         rows, columns = _copies(x, sides, mode)
         for to, source in columns:
             dy[:, :, :, source] += dy[:, :, :, to]

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..typing import Array
 from .dtypes import float_op
+from .memory import empty_like
 from .utils import check_shape
 
 
@@ -69,7 +70,7 @@ def softmax_backward(dy: Array, cache: SoftmaxCache) -> Array:
     """
     y, axis = cache
     check_shape("softmax_backward", "dy", dy, y.shape)
-    dx = np.multiply(dy, y, out=np.empty_like(y))
+    dx = np.multiply(dy, y, out=empty_like(y))
     mean = dx.sum(axis, keepdims=True)
     np.subtract(dy, mean, out=dx)
     dx *= y
@@ -108,7 +109,7 @@ def log_softmax_forward(x: Array, *, axis: int = -1) -> tuple[Array, LogSoftmaxC
     """
     _check_axis("log_softmax_forward", x, axis)
     y = _below_maximum(x, axis)
-    y -= np.log(np.exp(y).sum(axis, keepdims=True))
+    y -= np.log(np.exp(y, out=empty_like(y)).sum(axis, keepdims=True))
     return y, LogSoftmaxCache(y, axis)
 
 
@@ -124,7 +125,7 @@ def log_softmax_backward(dy: Array, cache: LogSoftmaxCache) -> Array:
     """
     y, axis = cache
     check_shape("log_softmax_backward", "dy", dy, y.shape)
-    dx = np.exp(y, out=np.empty_like(y))
+    dx = np.exp(y, out=empty_like(y))
     dx *= dy.sum(axis, keepdims=True)
     return np.subtract(dy, dx, out=dx)
 
@@ -133,7 +134,7 @@ def _below_maximum(x: Array, axis: int) -> Array:
     """x - max(x) as a new array; a row of -inf, or one with +inf, becomes NaN, and quietly so."""
     largest = x.max(axis, keepdims=True)
     with np.errstate(invalid="ignore"):
-        y: Array = np.subtract(x, largest, out=np.empty_like(x))
+        y: Array = np.subtract(x, largest, out=empty_like(x))
     return y
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
-import numpy as np
-
 from ..typing import Array, Pair
 from .dtypes import float_op
+from .memory import empty_like
 from .utils import check_rank, check_shape, empty_nchw, pair
 
 UpsampleMode: TypeAlias = Literal["nearest"]
@@ -51,6 +50,7 @@ def upsample_forward(x: Array, scale_factor: Pair, *, mode: UpsampleMode = "near
 
     Examples
     --------
+    >>> import numpy as np
     >>> y, cache = upsample_forward(np.array([[1.0, 2.0]]).reshape(1, 1, 1, 2), 2)
     >>> y[0, 0]
     array([[1., 1., 2., 2.],
@@ -89,14 +89,17 @@ def upsample_backward(dy: Array, cache: UpsampleCache) -> Array:
 
     Examples
     --------
+    >>> import numpy as np
     >>> y, cache = upsample_forward(np.array([[1.0, 2.0]]).reshape(1, 1, 1, 2), (1, 3))
     >>> upsample_backward(np.array([1.0, 2.0, 3.0, 10.0, 20.0, 30.0]).reshape(1, 1, 1, 6), cache).ravel()
     array([ 6., 60.])
     """
     (N, C, H, W), (SH, SW) = cache.x.shape, cache.scale
     check_shape("upsample_backward", "dy", dy, (N, C, H * SH, W * SW))
-    dx = np.zeros_like(cache.x)
-    for one_of_each_block in _places(cache.scale):
+    dx = empty_like(cache.x)
+    first, *others = _places(cache.scale)
+    dx[...] = dy[first]
+    for one_of_each_block in others:
         dx += dy[one_of_each_block]
     return dx
 
