@@ -17,9 +17,8 @@ from cnn_from_scratch.ops.utils import conv_geometry
 from cnn_from_scratch.ops.winograd import filters_gradient, transform_filters, transform_filters_transposed
 
 TILES = (2, 4)
-NEAR = {np.float64: 1e-12, np.float32: 2e-5}
-"""Largest error by the largest number of the result. Rounding grows with the numbers inside: on these sizes at most 200
-times the unit roundoff (1.1e-16 and 6e-8) was seen for tile 4."""
+ROUNDOFFS = {2: 10, 4: 300}
+"""Largest error that `largest_errors` allows, in unit roundoffs; over 6000 random problems 2.3 and 69 were seen."""
 
 
 def geometry_of(x, padding):
@@ -55,6 +54,24 @@ def assert_all_near(actual, expected, bound):
         assert a.shape == e.shape
         error = np.max(np.abs(a - e), initial=0)
         assert error <= bound * np.max(np.abs(e), initial=0), f"{name}: {error}"
+
+
+def largest_errors(x, weight, dy, tile):
+    """What rounding may do to y, dx and dweight.
+
+    A tile mixes all its numbers before it separates them again. So an error does not shrink with the result, where
+    terms cancel or meet only padding: it goes with the sum of a filter's weights times the largest input, and for
+    dweight with the products of all tiles, what hangs over included.
+    """
+    largest, above = np.max(np.abs(x), initial=0), np.max(np.abs(dy), initial=0)
+    N, _, OH, OW = dy.shape
+    covered = N * (-(-OH // tile) * tile) * (-(-OW // tile) * tile)
+    scales = (
+        largest * np.abs(weight).sum((1, 2, 3)).max(),
+        above * np.abs(weight).sum((0, 2, 3)).max(),
+        largest * above * covered,
+    )
+    return [ROUNDOFFS[tile] * np.finfo(x.dtype).eps / 2 * float(scale) for scale in scales]
 
 
 # --- the matrices ---------------------------------------------------------------------------------------------------
@@ -160,7 +177,9 @@ def test_equals_the_plain_sum(tile, dtype, drawn):
         for order in (np.asarray, to_hwnc):
             actual = run(order(x), weight, order(dy), padding, tile)
             assert {a.dtype for a in actual} == {np.dtype(dtype)}
-            assert_all_near(actual, expected, NEAR[dtype])
+            for a, e, bound in zip(actual, expected, largest_errors(x, weight, dy, tile), strict=True):
+                assert a.shape == e.shape
+                assert np.max(np.abs(a - e), initial=0) <= bound
 
 
 @pytest.mark.parametrize("tile", TILES)
