@@ -33,7 +33,9 @@ from cnn_from_scratch.layers import (
     Sigmoid,
     Tanh,
 )
+from cnn_from_scratch.layers.predict import predict
 from cnn_from_scratch.models import MODELS
+from cnn_from_scratch.parallel import default_shards
 
 EXACT = 1e-12
 """float64: the same sums in another order, relative to the spread of the result."""
@@ -97,7 +99,8 @@ def test_every_layer(row: Row, count):
     for dtype in (np.float32, np.float64):
         layer = unsettled(row.layer, dtype)
         x = numbers((count, *row.input_shape), dtype)
-        assert_same(layer.compile(x.shape)(x), layer.predict(x))
+        expected = predict(layer, x, shards=1)  # one of them takes the statistics of its shard
+        assert_same(layer.compile(x.shape)(x), expected)
 
 
 def stack(*layers: Layer) -> Sequential:
@@ -248,7 +251,7 @@ def test_not_a_number_stays_one():
 @pytest.mark.parametrize("count", [2, 40])
 def test_from_eight_threads_at_once(count):
     model = unsettled(MODELS["digits_cnn"]())
-    plan = model.compile((count, 1, 8, 8))
+    plan = model.compile((count, 1, 8, 8), shards=count // 20 + 1)
     inputs = [numbers((count, 1, 8, 8), seed=seed) for seed in range(8)]
     expected = [plan(x) for x in inputs]
     wrong = []
@@ -304,10 +307,16 @@ def test_an_error_in_a_layer_comes_out_and_the_plan_goes_on():
 def test_predict(N, count):
     model = unsettled(MODELS["digits_cnn"]())
     x = numbers((count, 1, 8, 8))
-    plan = model.compile((N, 1, 8, 8))
+    plan = model.compile((N, 1, 8, 8), shards=2 if N > 4 else 1)
     found = plan.predict(x)
     assert_same(found, model.predict(x))
     np.testing.assert_array_equal(plan.predict(x), found)
+
+
+def test_shards_come_with_work():
+    assert MODELS["mnist_cnn"]().compile((1, 1, 28, 28)).shards == 1
+    assert MODELS["mnist_cnn"]().compile((64, 1, 28, 28)).shards == default_shards()
+    assert ReLU().compile((4, 3), shards=9).shards == 4
 
 
 @pytest.mark.parametrize("count", [1, 3, 40])
@@ -327,10 +336,11 @@ def test_what_is_printed():
     plan = net.compile((2, 1, 4, 4))
     assert isinstance(plan, Plan)
     assert repr(plan).splitlines() == [
-        "Plan of 3 calls for (2, 1, 4, 4) -> (2, 8), float32, 1 shard",
+        "Plan of 4 calls for (2, 1, 4, 4) -> (2, 8), float32, 1 shard",
         "conv+bn+relu             copyto         (1, 3, 3, 2, 2, 2) -> (1, 3, 3, 2, 2, 2)",
         "conv+bn+relu             matmul         (8, 10), (10, 2) -> (8, 2)",
         "conv+bn+relu             maximum        (2, 2, 2, 2), (2, 2, 2, 2) -> (2, 2, 2, 2)",
+        "conv+bn+relu             copyto         (2, 2, 2, 2) -> (2, 2, 2, 2)",
     ]
     assert plan.table()[1] == ("conv+bn+relu", "matmul", "(8, 10), (10, 2)", (8, 2))
 

@@ -238,7 +238,7 @@ class Layer:
         batch_shape : (N, C, H, W) or (N, features)
             The shape of a batch.
         shards : int, optional
-            On how many threads; one per core for 32 examples and more, else one.
+            On how many threads; one per core unless told otherwise, and one where a batch is little work.
 
         Returns
         -------

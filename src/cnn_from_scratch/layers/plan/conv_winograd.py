@@ -10,14 +10,14 @@ tiles at a time ::
     rows      S = A^T @ M           (m, P, r*TW*n*F)
     columns   Y = A^T @ S           (m, m, r*TW*n*F)
     pool      largest of 2 x 2, which lie in one tile    (m/2, m/2, r*TW*n*F)
-    ReLU      max(Y, 0), written from tile order into the rows of the result
+    ReLU      max(Y, 0), and a copy from tile order into the rows of the result
 
-Three things come for free here. The first column of A is (1, 0, ..., 0) and the second (1, 1, ..., 1), so a constant
-added to M[1, 1] arrives once at every output: the bias costs one sixteenth of what it costs on the outputs. A 2x2 pool
-never crosses a tile. And ReLU, which must read and write everything anyway, puts the numbers into their order.
+Two things come cheap here. The first column of A is (1, 0, ..., 0) and the second (1, 1, ..., 1), so a constant
+added to M[1, 1] arrives once at every output: the bias costs one sixteenth of what it costs on the outputs. And a
+2x2 pool never crosses a tile.
 
-For one image the runs n*C are short and a matrix product of 6 x 6 with 6 x 32 is all overhead; then the tiles are
-copied out and both transforms done at once, V = kron(B^T, B^T) @ tiles.
+For one image the runs n*C are short, and a matrix product of 6 x 6 with 6 x 32 is all overhead. Then the tiles are
+copied out first, (P, P, r*TW*n*C), and both transforms run over all of them at once.
 """
 
 from __future__ import annotations
@@ -39,10 +39,7 @@ CHUNK = 4_800_000
 """Bytes of V and M together: four to five times a core's second-level cache; the length of calls counts for more."""
 
 SHORT = 64
-"""Runs of fewer numbers are transformed in one product with the Kronecker square."""
-
-SHORT_ROWS = 512
-"""Rows of fewer numbers are cut at the edges of the image in a second pass."""
+"""Where runs have fewer numbers, the tiles are copied out before they are transformed."""
 
 
 class WinogradStage(Stage):
@@ -83,8 +80,10 @@ class WinogradStage(Stage):
         V = program.scratch("V", P * P, r * TW * n, C)
         if n * C < SHORT:
             tiles = as_strided(x, (P, P, r, TW, n, C), (row, column, m * row, m * column, *x.strides[2:]))
-            flat = program.call(np.copyto, tiles, out=program.scratch("T", P, P, r, TW, n, C)).reshape(P * P, -1)
-            matmul_long(program, np.kron(t.BT, t.BT), flat, V.reshape(P * P, -1))
+            T = program.call(np.copyto, tiles, out=program.scratch("M", P, P, r, TW, n, C)).reshape(P, -1)
+            S = program.scratch("T", *T.shape)
+            matmul_long(program, t.BT, T, S)
+            matmul_long(program, t.BT, S.reshape(P, P, -1), V.reshape(P, P, -1))
             return V
         width = (TW * m + 2) * n * C
         T = program.scratch("T", P, r, width)
@@ -124,16 +123,11 @@ class WinogradStage(Stage):
         return Y.reshape(len(Y), len(Y), r, self.TW, program.n, F)
 
     def _place(self, program: Writer, Y: Array, out: Array) -> None:
-        """ReLU from tile order into `out` (rows, columns, n, F), the tiles at its edges cut."""
-        H, W, n, F = out.shape
-        k, _, r, TW = Y.shape[:4]
-        if n * F < SHORT_ROWS and (H % k or W % k):  # up to four tiny calls: rather two
-            whole = program.scratch("T", r, k, TW, k, n, F)
-            program.rectify(Y.transpose(2, 0, 3, 1, 4, 5), whole, self.conv.relu)
-            program.call(np.copyto, whole.reshape(r * k, TW * k, n, F)[:H, :W], out=out)
-            return
+        """ReLU, and from tile order into `out` (rows, columns, n, F), the tiles at its edges cut."""
+        if self.conv.relu:
+            program.rectify(Y, Y)
         for part, place in tiles_and_places(Y, out):
-            program.rectify(part, place, self.conv.relu)
+            program.call(np.copyto, part, out=place)
 
 
 def best_tile(OH: int, OW: int) -> int:

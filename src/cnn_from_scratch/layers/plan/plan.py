@@ -13,7 +13,7 @@ from ...parallel import ALONE, Group, ThreadGroup, default_shards, shard_slices,
 from ...typing import Array
 from ..base import Layer, Shape
 from ..batch_norm import BatchNorm1d, BatchNorm2d
-from ..predict import SMALL, require_floats
+from ..predict import require_floats
 from .build import build
 from .calls import CallList
 from .graph import Graph
@@ -21,6 +21,9 @@ from .rewrite import rewrite
 
 PIECE = 32
 """How many images run at a time: what goes from layer to layer then stays in the cache, and memory stays small."""
+
+WORTH_SHARDS = 150_000_000
+"""Multiply-adds of a batch from which on more than one thread is worth its hand-over: 1.5 ms of one core."""
 
 Schedule: TypeAlias = list[tuple[slice, CallList]]
 """Which examples of a batch run by which calls, one after the other."""
@@ -67,7 +70,7 @@ class Plan:
         self.output_shape: Shape = graph.shapes[graph.output]
         self._stages, self._output = rewrite(graph), graph.output
         self._limit = N if mixes_examples(graph) else PIECE
-        self.shards = _checked_shards(shards, N)
+        self.shards = _checked_shards(shards, N, N * model.multiply_adds(self.input_shape))
         self._group: Group = ALONE if self.shards == 1 else ThreadGroup(self.shards)
         if isinstance(self._group, ThreadGroup):
             weakref.finalize(self, self._group.close)
@@ -228,10 +231,10 @@ def _checked_shape(batch_shape: Shape) -> Shape:
     return tuple(int(n) for n in batch_shape)
 
 
-def _checked_shards(shards: int | None, N: int) -> int:
-    """As many as cores for a batch worth it, unless told otherwise; never more than examples."""
+def _checked_shards(shards: int | None, N: int, work: int) -> int:
+    """As many as cores for a batch with enough work, unless told otherwise; never more than examples."""
     if shards is None:
-        return default_shards() if N >= SMALL else 1
+        shards = default_shards() if work >= WORTH_SHARDS else 1
     if isinstance(shards, bool) or not isinstance(shards, int) or shards < 1:
         raise ValueError(f"compile: shards must be an int >= 1, got {shards!r}")
     return min(shards, N)

@@ -33,7 +33,8 @@ class LinearStage(Stage):
             matmul_by_rows(program, x, np.ascontiguousarray(self.weight.T), out)
         if self.bias.any():
             program.call(np.add, out, program.repeated(self.bias, out.shape), out=out)
-        program.rectify(out, out, self.relu)
+        if self.relu:
+            program.rectify(out, out)
 
 
 class AffineStage(Stage):
@@ -48,7 +49,8 @@ class AffineStage(Stage):
         x, out = xs[0].inside, y.inside
         program.call(np.multiply, x, program.repeated(self.scale, x.shape), out=out)
         program.call(np.add, out, program.repeated(self.offset, x.shape), out=out)
-        program.rectify(out, out, self.relu)
+        if self.relu:
+            program.rectify(out, out)
 
 
 class UfuncStage(Stage):
@@ -68,7 +70,7 @@ class ReluStage(Stage):
 
     def write(self, program: Writer, xs: Sequence[Buffer], y: Buffer) -> None:
         """One call."""
-        program.rectify(xs[0].inside, y.inside, relu=True)
+        program.rectify(xs[0].inside, y.inside)
 
 
 class AddStage(Stage):
@@ -81,7 +83,8 @@ class AddStage(Stage):
     def write(self, program: Writer, xs: Sequence[Buffer], y: Buffer) -> None:
         """Add, rectify."""
         program.call(np.add, xs[0].inside, xs[1].inside, out=y.inside)
-        program.rectify(y.inside, y.inside, self.relu)
+        if self.relu:
+            program.rectify(y.inside, y.inside)
 
 
 class ConcatStage(Stage):

@@ -81,12 +81,9 @@ class Writer:
             axes += 1
         return np.ascontiguousarray(np.broadcast_to(vector, shape[-axes:]), self.dtype)
 
-    def rectify(self, x: Array, out: Array, relu: bool) -> None:
-        """out = max(x, 0), or x where there is no ReLU; nothing where that is what is there already.
+    def rectify(self, x: Array, out: Array) -> Array:
+        """Append out = max(x, 0); returns `out`.
 
         The zeros are an array: `np.maximum(x, 0.0)` takes a slow path, 5 times as long for what fits into the cache.
         """
-        if relu:
-            self.call(np.maximum, x, self.repeated(np.zeros(x.shape[-1:]), x.shape), out=out)
-        elif x is not out:
-            self.call(np.copyto, x, out=out)
+        return self.call(np.maximum, x, self.repeated(np.zeros(x.shape[-1:]), x.shape), out=out)
