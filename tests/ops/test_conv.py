@@ -292,13 +292,17 @@ def test_memory_is_recycled(algorithm, x_shape, w_shape, options):
         ((2, 1, 28, 28), (6, 1, 5, 5), {"padding": 2}, "first", "first"),
         ((2, 64, 8, 8), (64, 64, 3, 3), {"padding": 1}, "winograd4", "im2row"),
         ((2, 16, 9, 7), (16, 16, 3, 3), {}, "winograd4", "im2row"),
-        ((2, 15, 8, 8), (64, 15, 3, 3), {"padding": 1}, "im2row", "im2row"),
-        ((2, 64, 8, 8), (15, 64, 3, 3), {"padding": 1}, "im2row", "im2row"),
+        ((2, 8, 8, 8), (8, 8, 3, 3), {"padding": 1}, "winograd4", "im2row"),
+        ((2, 7, 8, 8), (64, 7, 3, 3), {"padding": 1}, "im2row", "im2row"),
+        ((2, 64, 8, 8), (7, 64, 3, 3), {"padding": 1}, "im2row", "im2row"),
+        ((2, 64, 6, 5), (64, 64, 3, 3), {"padding": 1}, "winograd2", "im2row"),  # 9 tiles of 16, or 4 of 36
+        ((2, 64, 7, 7), (64, 64, 3, 3), {"padding": 1}, "winograd4", "im2row"),  # 16 tiles of 16, or 4 of 36
+        ((2, 64, 1, 1), (64, 64, 3, 3), {"padding": 1}, "im2row", "im2row"),  # 9, 16 or 36
         ((2, 64, 8, 8), (64, 64, 3, 3), {"stride": 2}, "im2row", "im2row"),
         ((2, 64, 8, 8), (64, 64, 3, 3), {"dilation": 2}, "im2row", "im2row"),
         ((2, 64, 8, 8), (64, 64, 3, 3), {"padding": 2}, "im2row", "im2row"),
         ((2, 64, 8, 8), (64, 1, 3, 3), {"groups": 64}, "depthwise", "depthwise"),
-        ((2, 64, 8, 8), (64, 32, 3, 3), {"groups": 2}, "im2col", "im2col"),
+        ((2, 64, 8, 8), (64, 32, 3, 3), {"groups": 2}, "im2row", "im2row"),
     ],
 )
 def test_what_auto_takes(x_shape, w_shape, options, single, double):

@@ -34,7 +34,8 @@ class Conv2d(Layer):
         "pytorch", "he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "lecun_normal", "lecun_uniform",
         "orthogonal" or "dirac".
     algorithm : str
-        How `conv_forward` computes; "auto" picks.
+        How `conv_forward` computes, and how exactly: see the table there. "auto" picks the fastest way for the shapes
+        and the dtype. A way that cannot compute what it meets ("winograd4" with a stride) is a ValueError then.
     rng : int, Generator or None
         Where the first values come from; None for fresh entropy.
 

@@ -76,12 +76,12 @@ def conv_forward(
         name           how                                         error / std    for
         =============  ==========================================  =============  =================================
         ``loops``      every output position by itself             2e-7           reading
-        ``im2col``     one column matrix, one product              2e-7           reading, groups
-        ``im2row``     the same in pieces that stay in the cache   2e-7           anything; strides
+        ``im2col``     one column matrix, one product              2e-7           reading
+        ``im2row``     the same in pieces that stay in the cache   2e-7           anything; strides, groups
         ``pointwise``  the images are the matrix                   2e-7           1x1 without padding
         ``first``      columns channel by channel                  2e-7           at most 4 channels
         ``winograd2``  F(2x2, 3x3), 2.25 times fewer products      2e-7 to 4e-7   3x3, stride 1, padding 0 or 1
-        ``winograd4``  F(4x4, 3x3), 4 times fewer products         1e-6 to 3e-6   the same, from 16 channels on
+        ``winograd4``  F(4x4, 3x3), 4 times fewer products         1e-6 to 3e-6   the same, from 8 channels on
         ``depthwise``  shifted images times one number each        2e-7           groups = C
         =============  ==========================================  =============  =================================
 
