@@ -13,12 +13,10 @@ cache when it is finished, and a piece of dy when it is used for the second time
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..typing import Array
 from .blocked_matmul import matmul_by_rows
 from .conv_output import Finish, in_order_of
-from .conv_rows import even_pieces
+from .conv_rows import even_pieces, packed
 from .long_matmul import add_long_matmul
 from .memory import empty
 from .utils import HWNC, ConvGeometry, to_hwnc
@@ -38,7 +36,7 @@ def forward_pointwise(
     """y[oh, ow, n] = x[oh*SH, ow*SW, n] @ weight^T, a few output rows at a time."""
     (F, C), (OH, OW), N = weight.shape[:2], geometry.output, len(x)
     seen = _seen(to_hwnc(x).transpose(HWNC), geometry)  # (OH, OW, N, C)
-    filters = np.ascontiguousarray(weight.reshape(F, C).T)
+    filters = packed(weight.reshape(F, C).T)
     y = empty((OH, OW, N, F), x.dtype)
     room = _room(seen, F)
     for first in range(0, OH, len(room)):
@@ -58,7 +56,8 @@ def backward_pointwise(
     seen = _seen(to_hwnc(x).transpose(HWNC), geometry)
     dyh = to_hwnc(dy).transpose(HWNC)  # (OH, OW, N, F)
     filters = weight.reshape(F, C)
-    dfilters = np.zeros((C, F), x.dtype)
+    dfilters = empty((C, F), x.dtype)
+    dfilters.fill(0)
     dx = empty(x.transpose(HWNC).shape, x.dtype) if need_dx else None
     if dx is not None and geometry.stride != (1, 1):
         dx.fill(0)
@@ -69,7 +68,7 @@ def backward_pointwise(
         add_long_matmul(_as_rows(seen[part], room).T, dy_rows, dfilters)
         if dx is not None:
             _send_back(dy_rows, filters, _seen(dx, geometry)[part], room)
-    dweight = np.ascontiguousarray(dfilters.T).reshape(weight.shape)
+    dweight = packed(dfilters.T).reshape(weight.shape)
     return (None if dx is None else in_order_of(x, dx)), dweight
 
 

@@ -36,7 +36,7 @@ PIECE = 1 << 20
 def forward_rows(x: Array, weight: Array, geometry: ConvGeometry, groups: int, finish: Finish | None = None) -> Array:
     """y = patches(x) @ weight^T, piece by piece."""
     N, (F, CG, KH, KW), (OH, OW), G = len(x), weight.shape, geometry.output, groups
-    filters = weight.reshape(G, F // G, CG, KH, KW).transpose(0, 3, 4, 2, 1).reshape(G, KH * KW * CG, F // G)
+    filters = packed(weight.reshape(G, F // G, CG, KH, KW).transpose(0, 3, 4, 2, 1)).reshape(G, KH * KW * CG, F // G)
     y = empty((OH, OW, N, F), x.dtype)
     for first, last, patches in _patches(to_hwnc(x).transpose(HWNC), *forward_axes(geometry), G):
         piece = y[first:last]
@@ -52,11 +52,12 @@ def backward_rows(
     """dweight = sum over pieces of patches(x)^T @ dy; dx = patches(dy) @ weight, the kernel reversed."""
     (F, CG, KH, KW), G = weight.shape, groups
     dyh = to_hwnc(dy).transpose(HWNC)  # (OH, OW, N, F)
-    dfilters = np.zeros((G, KH * KW * CG, F // G), x.dtype)
+    dfilters = empty((G, KH * KW * CG, F // G), x.dtype)
+    dfilters.fill(0)
     for first, last, patches in _patches(to_hwnc(x).transpose(HWNC), *forward_axes(geometry), G):
         for g, dy_rows in enumerate(_by_groups(dyh[first:last], G)):  # (rows*OW*N, F/G)
             add_long_matmul(patches[g].T, dy_rows, dfilters[g])
-    dweight = dfilters.reshape(G, KH, KW, CG, F // G).transpose(0, 4, 3, 1, 2).reshape(weight.shape)
+    dweight = packed(dfilters.reshape(G, KH, KW, CG, F // G).transpose(0, 4, 3, 1, 2)).reshape(weight.shape)
     return (input_gradient(dyh, x, weight, geometry, G) if need_dx else None), dweight
 
 
@@ -77,7 +78,8 @@ def _fill_phase(out: Array, dyh: Array, weight: Array, row: Phase, column: Phase
     if not elements.size:
         out[...] = 0
         return
-    filters = elements.reshape(G, F // G, CG, KH, KW).transpose(0, 3, 4, 1, 2).reshape(G, KH * KW * F // G, CG)
+    of_groups = elements.reshape(G, F // G, CG, KH, KW).transpose(0, 3, 4, 1, 2)
+    filters = packed(of_groups).reshape(G, KH * KW * F // G, CG)
     room = None
     for first, last, patches in _patches(dyh, row.axis, column.axis, G):
         piece = out[first:last]
@@ -87,6 +89,13 @@ def _fill_phase(out: Array, dyh: Array, weight: Array, row: Phase, column: Phase
         room = empty(piece.shape, out.dtype) if room is None else room  # the first piece is the largest
         matmul_by_rows(patches, filters, _by_groups(room[: len(piece)], G))
         piece[...] = room[: len(piece)]
+
+
+def packed(view: Array) -> Array:
+    """A copy in C order, in memory that may be used again."""
+    out = empty(view.shape, view.dtype)
+    out[...] = view
+    return out
 
 
 def _by_groups(pixels: Array, G: int) -> Array:

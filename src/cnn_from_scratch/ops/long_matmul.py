@@ -42,7 +42,7 @@ def add_long_matmul(a: Array, b: Array, total: Array) -> None:
         a_blocks = a[:, :whole].reshape(K, count, block).transpose(1, 0, 2)
         b_blocks = b[:whole].reshape(count, block, F)
         sums = np.matmul(a_blocks, b_blocks, out=empty((count, K, F), total.dtype))
-        total += np.add.reduce(sums, axis=0)
+        total += np.add.reduce(sums, axis=0, out=empty((K, F), total.dtype))
         a, b = a[:, whole:], b[whole:]
     if a.shape[1]:
-        total += a @ b
+        total += np.matmul(a, b, out=empty((K, F), total.dtype))
