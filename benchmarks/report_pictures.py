@@ -171,7 +171,8 @@ def _lines(ax: Axes, result: dict[str, Any]) -> None:
     ax.set_xticks(ticks, [f"{x:.0f}" for x in ticks])
     ax.minorticks_off()
     low, high = ax.get_ylim()
-    marks = [m * 10.0**e for e in range(-3, 4) for m in (1, 1.5, 2, 3, 5, 7) if low <= m * 10.0**e <= high]
+    steps = (1, 2, 5) if high > 8 * low else (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
+    marks = [m * 10.0**e for e in range(-3, 4) for m in steps if low <= m * 10.0**e <= high]
     ax.set_yticks(marks, [f"{mark:g}" for mark in marks])
 
 

@@ -36,6 +36,8 @@ def label_of(result: dict[str, Any], case: dict[str, Any]) -> str:
     net = NAMES.get(result["workload"].split("-")[0])
     if result["workload"] == "memory":
         return f"memory of a {case['label']}"
+    if result["workload"] == "fit":
+        return f"MNIST, {case['label']}"
     if net is None:
         return case["label"]
     return f"{net} step" if result["workload"].endswith("step") else f"{net} inference, {case['label']}"

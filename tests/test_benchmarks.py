@@ -202,3 +202,31 @@ def test_turns_go_round_and_who_fails_is_out():
     assert (entries[0]["median"], entries[0]["calls"]) == (250.0, 4)
     assert entries[1]["unavailable"] == "the process ended with code -9"
     assert "median" not in entries[1]
+
+
+def test_what_the_same_code_has_measured_is_kept(tmp_path, monkeypatch):
+    import speed
+    from tasks import Task
+    from workloads import Case, Workload
+
+    measured = []
+
+    def pretend(workload, case, quick):
+        measured.append(case.label)
+        return {"label": case.label, "unit": "ms", "competitors": []}
+
+    task = Task("train", "mnist_cnn", (1, 1, 28, 28))
+    workload = Workload("w1-step", "W1", lambda: [Case(label, task, ()) for label in ("a", "b")])
+    monkeypatch.setattr(speed, "_use_two_cores", lambda: None)
+    monkeypatch.setattr(speed, "_measure_case", pretend)
+    path = speed.measure(workload, tmp_path, quick=False, resume=True)
+    unfinished = json.loads(path.read_text())
+    path.write_text(json.dumps(unfinished | {"cases": unfinished["cases"][:1]}))  # as if stopped after the first
+    speed.measure(workload, tmp_path, quick=False, resume=True)
+    assert measured == ["a", "b", "b"]
+    assert [case["label"] for case in json.loads(path.read_text())["cases"]] == ["a", "b"]
+
+    speed.measure(workload, tmp_path, quick=True, resume=True)  # a quick figure is no figure
+    monkeypatch.setattr(speed, "fingerprint", lambda: "other code")
+    speed.measure(workload, tmp_path, quick=True, resume=True)
+    assert measured == ["a", "b", "b"] + 2 * ["a", "b"]
