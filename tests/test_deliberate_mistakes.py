@@ -30,6 +30,27 @@ MISTAKES = [
         "tests/ops/test_conv.py",
     ),
     Mistake(
+        "the columns of a stride start one too late",
+        "ops/conv_first.py",
+        "skipped * SW + phase - left ::",
+        "skipped * SW + phase - left + (SW - 1) ::",
+        "tests/ops/test_conv_first.py",
+    ),
+    Mistake(
+        "only the first piece of a 1x1 convolution is finished",
+        "ops/conv_pointwise.py",
+        "if finish is not None:",
+        "if finish is not None and first == 0:",
+        "tests/ops/test_conv.py",
+    ),
+    Mistake(
+        "a slab keeps what lay above the next piece",
+        "ops/conv_rows.py",
+        "slab[rows.stop :] = 0",
+        "slab[rows.stop :] *= 1",
+        "tests/ops/test_conv.py",
+    ),
+    Mistake(
         "col2im writes over what it should add to",
         "ops/col2im.py",
         "] += cols6",
@@ -60,7 +81,7 @@ MISTAKES = [
     Mistake(
         "the scale of a batch norm is missing in the gradient of the filters before it",
         "ops/conv_batch_norm.py",
-        "return dx, dweight * A, dbias",
+        "return dx, scale_filters(dweight, norm.scale), dbias",
         "return dx, dweight, dbias",
         "tests/ops/test_conv_batch_norm.py",
     ),

@@ -19,7 +19,7 @@ from .utils import HWNC, is_hwnc, to_hwnc
 PIECE = 1 << 18
 """Numbers in one piece: a MiB of float32, half of a core's second-level cache."""
 
-ROW = 1 << 14
+ROW = 1 << 13
 """Numbers in one row, at most: long enough that starting a row costs nothing, short enough for the nearest cache."""
 
 LONGEST_SUM = 4096
@@ -77,7 +77,7 @@ def scratch(rows: Array, dtype: Any = None) -> Array:
 def spread_channels(values: Array, rows: Array) -> Array:
     """One value per channel, (C,) -> (M, C, 1), so that it meets `channel_rows` in long runs, in their dtype."""
     _, M, C, _ = rows.shape
-    spread = np.empty((M, C, 1), rows.dtype)
+    spread = empty((M, C, 1), rows.dtype)
     spread[:, :, 0] = values
     return spread
 

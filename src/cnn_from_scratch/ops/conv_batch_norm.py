@@ -36,6 +36,7 @@ from .conv_backward import convolve_backward
 from .conv_forward import ConvCache, check_convolution, convolve
 from .dtypes import float_op
 from .group import Group
+from .memory import empty_like
 from .utils import check_shape, empty_nchw
 
 
@@ -226,7 +227,13 @@ def through_convolution(
 ) -> tuple[Array | None, Array, Array | None]:
     """dx, dweight, dbias where the gradient of z is A*d."""
     x, weight, geometry, groups, has_bias, algorithm = conv
-    A = norm.scale.astype(d.dtype)[:, None, None, None]  # (F, 1, 1, 1)
-    dx, dweight = convolve_backward(d, x, weight * A, geometry, groups, algorithm, need_dx)
+    dx, dweight = convolve_backward(d, x, scale_filters(weight, norm.scale), geometry, groups, algorithm, need_dx)
     dbias = (np.zeros(len(weight)) if norm.n else norm.scale * sums.total).astype(d.dtype) if has_bias else None
-    return dx, dweight * A, dbias
+    return dx, scale_filters(dweight, norm.scale), dbias
+
+
+def scale_filters(weight: Array, scale: Array) -> Array:
+    """scale[f] * weight[f] for every filter, as a new array in the dtype of the weight."""
+    scaled: Array = empty_like(weight)
+    np.multiply(weight, scale.astype(weight.dtype)[:, None, None, None], out=scaled)
+    return scaled

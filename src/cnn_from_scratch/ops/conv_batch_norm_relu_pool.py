@@ -24,7 +24,7 @@ from ..typing import Array, Padding, Pair
 from .batch_norm_relu import masked_sums, normalize_relu
 from .batch_statistics import BatchNormCache, GradientTerms, check_settings, combine_terms, gradient_terms
 from .conv_algorithms import Algorithm
-from .conv_batch_norm import normalized_convolution, through_convolution
+from .conv_batch_norm import normalized_convolution, scale_filters, through_convolution
 from .conv_forward import ConvCache, check_convolution
 from .dtypes import float_op
 from .group import Group
@@ -104,7 +104,7 @@ def conv_batch_norm_relu_pool_forward(
     vectors = {"bn_weight": bn_weight, "bn_bias": bn_bias, "running_mean": running_mean, "running_var": running_var}
     check_settings(function, len(weight), vectors, momentum, eps)
     sign = np.where(np.zeros(len(weight)) if bn_weight is None else bn_weight < 0, -1, 1).astype(x.dtype)
-    conv = ConvCache(x, weight * sign[:, None, None, None], geometry, groups, bias is not None, name)
+    conv = ConvCache(x, scale_filters(weight, sign), geometry, groups, bias is not None, name)
     norm = normalized_convolution(
         function,
         conv,
@@ -181,7 +181,7 @@ def conv_batch_norm_relu_pool_backward(
     terms, dbn_weight, dbn_bias = gradient_terms(sums, norm)
     dz = _back_to_pixels(d, cache, terms._replace(A=None))
     dx, dweight, dbias = through_convolution(dz, sums, conv, norm, need_dx)
-    return dx, dweight * sign[:, None, None, None], _times(dbias, sign), _times(dbn_weight, sign), dbn_bias
+    return dx, scale_filters(dweight, sign), _times(dbias, sign), _times(dbn_weight, sign), dbn_bias
 
 
 def _back_to_pixels(d: Array, cache: ConvBatchNormReluPoolCache, terms: GradientTerms) -> Array:

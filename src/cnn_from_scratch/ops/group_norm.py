@@ -10,6 +10,7 @@ from ..errors import ShapeError
 from ..typing import Array
 from .channel_sums import product_sums
 from .dtypes import float_op
+from .memory import empty_like
 from .normalization import check_affine, scale_and_add, standardize, standardize_backward
 from .utils import check_shape
 
@@ -75,7 +76,7 @@ def group_norm_forward(
     _check_groups(x, num_groups)
     check_affine("group_norm_forward", weight, bias, x.shape[1:2], eps)
     groups = _in_groups(x, num_groups)  # (N, G, C/G, ...)
-    xhat = np.empty_like(x)
+    xhat = empty_like(x)
     inv_std = standardize(groups, tuple(range(2, groups.ndim)), eps, out=_in_groups(xhat, num_groups))
     y = scale_and_add(xhat, _per_channel(weight, x), _per_channel(bias, x))
     return y, GroupNormCache(xhat, inv_std, weight, bias is not None, num_groups)
@@ -124,7 +125,7 @@ def group_norm_backward(dy: Array, cache: GroupNormCache) -> tuple[Array, Array 
     dbias = sums.total.astype(dy.dtype) if cache.has_bias else None
     dweight = sums.products.astype(dy.dtype) if weight is not None else None
     g = _in_groups(scale_and_add(dy, _per_channel(weight, dy), None), G)  # (N, G, C/G, ...)
-    dx = np.empty_like(xhat)
+    dx = empty_like(xhat)
     standardize_backward(g, _in_groups(xhat, G), cache.inv_std, tuple(range(2, g.ndim)), out=_in_groups(dx, G))
     return dx, dweight, dbias
 

@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..typing import Array
 from .dtypes import float_op
+from .memory import empty_like
 from .utils import check_shape, is_hwnc, to_hwnc
 
 
@@ -79,7 +80,7 @@ def layer_norm_forward(
     shape = _last_axes(x, normalized_shape)
     check_affine("layer_norm_forward", weight, bias, shape, eps)
     axes = tuple(range(x.ndim - len(shape), x.ndim))
-    xhat = np.empty_like(x)
+    xhat = empty_like(x)
     inv_std = standardize(x, axes, eps, out=xhat)
     return scale_and_add(xhat, _lying_as(x, weight), _lying_as(x, bias)), LayerNormCache(
         xhat, inv_std, weight, bias is not None, axes
@@ -126,8 +127,12 @@ def layer_norm_backward(dy: Array, cache: LayerNormCache) -> tuple[Array, Array 
     check_shape("layer_norm_backward", "dy", dy, xhat.shape)
     others = tuple(range(cache.axes[0]))
     dbias = dy.sum(others, dtype=np.float64).astype(dy.dtype) if cache.has_bias else None
-    dweight = (dy * xhat).sum(others, dtype=np.float64).astype(dy.dtype) if weight is not None else None
-    dx = np.empty_like(xhat)
+    dweight = (
+        np.multiply(dy, xhat, out=empty_like(xhat)).sum(others, dtype=np.float64).astype(dy.dtype)
+        if weight is not None
+        else None
+    )
+    dx = empty_like(xhat)
     g = scale_and_add(dy, _lying_as(dy, weight), None)
     standardize_backward(g, xhat, cache.inv_std, cache.axes, out=dx)
     return dx, dweight, dbias
@@ -159,14 +164,15 @@ def standardize(x: Array, axes: tuple[int, ...], eps: float, *, out: Array) -> A
     """out = (x - mean) * inv_std over `axes`, and return inv_std = 1 / sqrt(variance + eps)."""
     np.subtract(x, _mean(x, axes), out=out)
     out -= _mean(out, axes)  # 0 on paper: what rounding left of a mean far above the spread
-    inv_std = (1 / np.sqrt(_mean(np.square(out), axes) + eps)).astype(x.dtype)
+    inv_std = (1 / np.sqrt(_mean(np.square(out, out=empty_like(out)), axes) + eps)).astype(x.dtype)
     out *= inv_std
     return inv_std
 
 
 def standardize_backward(g: Array, xhat: Array, inv_std: Array, axes: tuple[int, ...], *, out: Array) -> None:
     """out = inv_std * (g - mean(g) - xhat * mean(g * xhat)) over `axes`."""
-    np.multiply(xhat, -_mean(g * xhat, axes), out=out)
+    np.multiply(g, xhat, out=out)
+    np.multiply(xhat, -_mean(out, axes), out=out)
     out += g
     out -= _mean(g, axes)
     out *= inv_std
@@ -189,7 +195,7 @@ def _mean(x: Array, axes: tuple[int, ...]) -> Array:
 
 def scale_and_add(x: Array, weight: Array | None, bias: Array | None) -> Array:
     """x*weight + bias as a new array in the memory order of x."""
-    y: Array = np.empty_like(x)
+    y: Array = empty_like(x)
     np.multiply(x, 1 if weight is None else weight, out=y)
     if bias is not None:
         y += bias
