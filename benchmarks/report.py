@@ -1,7 +1,7 @@
 """The page docs/benchmarks.md and its pictures, from the JSON files that `speed.py` has written.
 
 python benchmarks/report.py
-python benchmarks/report.py --results /tmp/try --docs /tmp/try
+python benchmarks/report.py --results FOLDER --docs FOLDER
 """
 
 from __future__ import annotations
