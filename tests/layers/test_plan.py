@@ -8,6 +8,8 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ladder import layouts
 from layers.test_all_layers import TABLE, Row
 
@@ -24,6 +26,7 @@ from cnn_from_scratch.layers import (
     GlobalAvgPool2d,
     Identity,
     Layer,
+    LeakyReLU,
     Linear,
     MaxPool2d,
     Plan,
@@ -128,6 +131,7 @@ NETS = {
     "flatten at the end": (stack(Conv2d(2, 3, 3), ReLU(), Flatten()), (2, 5, 4)),
     "flatten before no linear": (stack(Conv2d(2, 3, 3), Flatten(), ReLU(), Linear(18, 4)), (2, 5, 4)),
     "flatten of few axes": (stack(Conv2d(2, 3, 3), Flatten(2), Linear(6, 4)), (2, 5, 4)),
+    "a large linear layer": (stack(Linear(4096, 64), ReLU(), Linear(64, 4)), (4096,)),
     "nothing": (stack(Identity(), Dropout(0.9)), (3, 4, 4)),
     "nothing but containers": (stack(), (7,)),
     "residual": (stack(Residual(stack(Conv2d(3, 3, 3, padding=1), Sigmoid())), ReLU()), (3, 5, 4)),
@@ -157,6 +161,37 @@ def test_what_can_stand_together(name):
             model = unsettled(net, dtype)
             x = numbers((count, *example), dtype)
             assert_same(model.compile(x.shape, shards=2 if count == 5 else None)(x), model.predict(x))
+
+
+@st.composite
+def convolutions(draw):
+    """A convolution that fits its image, and perhaps a ReLU and a pool behind it."""
+    groups = draw(st.sampled_from([1, 1, 1, 2, 3]))
+    channels, filters = (groups * draw(st.sampled_from([1, 2, 4, 16])) for _ in range(2))
+    kernel, dilation = (draw(st.tuples(*2 * [st.integers(1, most)])) for most in (4, 2))
+    if draw(st.booleans()):
+        kernel, dilation = (3, 3), (1, 1)
+    stride = draw(st.sampled_from([1, 1, 1, 2, (1, 2), 3]))
+    padding = draw(st.tuples(*2 * [st.tuples(*2 * [st.integers(0, 2)])]))
+    size = tuple(
+        draw(st.integers(max(1, d * (k - 1) + 1 - sum(sides)), 14))
+        for k, d, sides in zip(kernel, dilation, padding, strict=True)
+    )
+    layers = [Conv2d(channels, filters, kernel, stride, padding, dilation, groups, draw(st.booleans()), rng=0)]
+    layers += draw(st.lists(st.sampled_from([BatchNorm2d(filters), ReLU(), LeakyReLU()]), max_size=2, unique_by=type))
+    if min(layers[0].output_shape((channels, *size))[1:]) >= 2 and draw(st.booleans()):
+        layers.insert(draw(st.integers(1, len(layers))), MaxPool2d(2))
+    return Sequential(*layers), (draw(st.sampled_from([1, 2, 7])), channels, *size)
+
+
+@settings(max_examples=60, deadline=None)
+@given(convolutions())
+def test_any_convolution(drawn):
+    net, shape = drawn
+    for dtype in (np.float32, np.float64):
+        model = unsettled(net, dtype)
+        x = numbers(shape, dtype)
+        assert_same(model.compile(shape)(x), predict(model, x, shards=1))
 
 
 def test_any_float_and_any_layout():

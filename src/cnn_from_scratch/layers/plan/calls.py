@@ -76,6 +76,11 @@ class CallList:
 # --- what NumPy does not offer as one function with `out` -------------------------------------------------------------
 
 
+def sum_of_parts(x: Array, out: Array) -> None:
+    """out = x[0] + x[1] + ..."""
+    np.add.reduce(x, 0, out=out)
+
+
 def sum_of_pixels(x: Array, out: Array) -> None:
     """out[n, c] = sum over h, w of x[h, w, n, c]"""
     np.add.reduce(x, (0, 1), out=out)

