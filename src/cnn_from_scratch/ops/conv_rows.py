@@ -11,6 +11,9 @@ processor's cache, is multiplied, and is overwritten by the next piece::
 The memory order (H, W, N, C) makes the runs long and lets the product be written straight into the result. The input
 gradient is computed the same way, as a convolution of dy (see `phases` in tap_runs.py): every number of dx is written
 once, where adding patches back to where they came from reads and writes it KH*KW/(SH*SW) times.
+
+Measured on 64 channels, 128 filters of 3x3, stride 2: one call copies the patches in 0.55 of the time of a call for
+each of the nine kernel positions, and a product in blocks of rows takes 0.9 of the time of one product.
 """
 
 from __future__ import annotations
