@@ -9,7 +9,7 @@ Forward, the sums of batch norm cost no trip to memory. Backward, the gradient o
 and D per channel. A is left out there, and put into the small weights instead: the convolution's gradients are linear
 in the gradient of z, so that A*weight gives the same dx, and dweight is multiplied by A afterwards. With the ReLU,
 forward and backward took 0.88 of the time of the three operations apart behind a first convolution (3 to 64 channels,
-32x32), and 0.95 to 1 where a larger convolution takes most of the time.
+32x32), and 0.95 to 1.01 where a larger convolution takes most of the time.
 
 A bias of the convolution moves the mean by as much as the numbers, and so disappears in training: it is never added.
 Its gradient is 0 exactly, and only the running mean has to know of it.
