@@ -13,11 +13,8 @@ tiles at a time ::
     ReLU      max(Y, 0), and a copy from tile order into the rows of the result
 
 Two things come cheap here. The first column of A is (1, 0, ..., 0) and the second (1, 1, ..., 1), so a constant
-added to M[1, 1] arrives once at every output: the bias costs one sixteenth of what it costs on the outputs. And a
+added to M[1, 1] arrives once at every output: for m = 4 the bias costs a sixteenth of what it costs there. And a
 2x2 pool never crosses a tile.
-
-For one image the runs n*C are short, and a matrix product of 6 x 6 with 6 x 32 is all overhead. Then the tiles are
-copied out first, (P, P, r*TW*n*C), and both transforms run over all of them at once.
 """
 
 from __future__ import annotations
@@ -37,9 +34,6 @@ from .stage import Stage, Wiring, Writer
 
 CHUNK = 4_800_000
 """Bytes of V and M together: four to five times a core's second-level cache; the length of calls counts for more."""
-
-SHORT = 64
-"""Where runs have fewer numbers, the tiles are copied out before they are transformed."""
 
 
 class WinogradStage(Stage):
@@ -76,15 +70,8 @@ class WinogradStage(Stage):
         """V (P*P, r*TW*n, C) of `r` rows of tiles, the first at the top of x (.., .., n, C)."""
         t, n, C = transforms(self.tile, program.dtype), program.n, x.shape[3]
         m, P, TW = self.tile, self.tile + 2, self.TW
-        row, column, _, one = x.strides
+        row, one = x.strides[0], program.dtype.itemsize
         V = program.scratch("V", P * P, r * TW * n, C)
-        if n * C < SHORT:
-            tiles = as_strided(x, (P, P, r, TW, n, C), (row, column, m * row, m * column, *x.strides[2:]))
-            T = program.call(np.copyto, tiles, out=program.scratch("M", P, P, r, TW, n, C)).reshape(P, -1)
-            S = program.scratch("T", *T.shape)
-            matmul_long(program, t.BT, T, S)
-            matmul_long(program, t.BT, S.reshape(P, P, -1), V.reshape(P, P, -1))
-            return V
         width = (TW * m + 2) * n * C
         T = program.scratch("T", P, r, width)
         lines = as_strided(x, (r, P, width), (m * row, row, one))

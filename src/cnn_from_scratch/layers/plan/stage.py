@@ -12,7 +12,7 @@ from ..base import Shape
 from .calls import Call
 from .memory import NO_BORDER, Buffer, Memory
 
-RUN = 4096
+RUN = 8192
 """How long a repeated vector may become."""
 
 
