@@ -32,8 +32,8 @@ from .memory import Buffer
 from .products import matmul_by_rows, matmul_long
 from .stage import Stage, Wiring, Writer
 
-CHUNK = 4_800_000
-"""Bytes of V and M together: four to five times a core's second-level cache; the length of calls counts for more."""
+CHUNK = 2_400_000
+"""Bytes of V and M together: twice a core's second-level cache; the length of the calls counts, too."""
 
 
 class WinogradStage(Stage):
