@@ -58,6 +58,28 @@ def test_threads_are_reused_and_end_with_the_group():
     assert not shard_threads()
 
 
+def test_what_was_brought_and_what_was_taken_belong_to_the_member():
+    # every member writes into both at once after each sum; were they shared, the next totals would be wrong
+    def task(member):
+        own = np.full(2000, member.rank + 1.0)
+        for turn in range(200):
+            (total,) = member.sum([own])
+            assert (total == 6 * (turn + 1)).all()
+            total[:] = -1
+            own += member.rank + 1
+
+    with open_group(3) as group:
+        group.run(task)
+
+
+def test_members_that_bring_different_things_fail_together():
+    def task(member):
+        member.sum([np.ones(2)] * (1 + member.rank))
+
+    with open_group(3) as group, pytest.raises(ValueError, match="zip"):
+        group.run(task)
+
+
 def test_a_closed_group_starts_anew():
     group = ThreadGroup(2)
     assert group.run(lambda m: m.rank) == [0, 1]
