@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -261,6 +262,20 @@ def test_the_same_input_gives_the_same_bits():
     plan = unsettled(MODELS["mnist_cnn"]()).compile(x.shape, shards=2)
     np.testing.assert_array_equal(plan(x), plan(x))
     np.testing.assert_array_equal(plan(x), unsettled(MODELS["mnist_cnn"]()).compile(x.shape, shards=2)(x))
+
+
+@pytest.mark.parametrize("name", ["mnist_cnn", "resnet20", "vgg_small"])
+def test_no_array_is_made_while_it_runs(name):
+    shape = (8, 1, 28, 28) if name == "mnist_cnn" else (8, 3, 32, 32)
+    calls = MODELS[name]().compile(shape, shards=1)._first_calls()
+    x, y = numbers(shape), np.empty((8, 10), np.float32)
+    calls.run(x, y)
+    tracemalloc.start()
+    calls.run(x, y)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # NumPy's iterators over strided arrays have buffers of 8192 numbers for each operand; activations are larger
+    assert most < 1 << 17
 
 
 def test_borders_stay_zero():

@@ -5,7 +5,7 @@ Running it is one loop ::
     for call in bound:
         call()
 
-No shape is computed while it runs, no view made, nothing allocated: for one image, where a convolution takes 20
+No shape is computed while it runs, no view and no array made: for one image, where a convolution takes 20
 microseconds, such work in Python would cost more than the arithmetic.
 """
 

@@ -41,7 +41,9 @@ class Plan:
     its model agree to rounding.
 
     One call at a time: a plan owns its memory, so a second thread waits for the first. For more at once, make a plan
-    for each thread.
+    for each thread. Shards hold BLAS at one thread each while they run; a plan of one shard leaves that number alone.
+
+    A layer that takes the statistics of its batch even in evaluation takes those of its shard, as in `predict`.
 
     Examples
     --------
