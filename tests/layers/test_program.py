@@ -37,14 +37,14 @@ def images(shape, count=6, dtype=np.float32, seed=0):
     return np.random.default_rng(seed).standard_normal((count, *shape)).astype(dtype)
 
 
-def train(model, x, *, need_dx=True):
+def train(model, x, *, need_dx=True, fuse=None):
     """Forward and backward of the model itself and of its program: (y, dx, grads, commits) of each."""
     ctx = Context(train=True, rng=Place(seed=3))
     x = in_fast_order(x)
     y, cache = model.forward(x, ctx)
     dy = np.random.default_rng(9).standard_normal(y.shape).astype(y.dtype)
     dx, grads = model.backward(dy, cache, need_dx=need_dx)
-    program = as_program(model)
+    program = as_program(model, fuse=fuse)
     y2, caches = program.forward(x, ctx)
     commits = program.commits(caches)
     dx2, grads2 = program.backward(dy, caches, need_dx=need_dx)
@@ -71,11 +71,25 @@ MODELS = [("branches", branches, (3, 6, 6))] + [
 ]
 
 
+def livened(model, dtype=np.float64):
+    """Parameters and statistics that are not all alike, scales of both signs."""
+    rng = np.random.default_rng(5)
+    model = model.astype(dtype)
+    for key, value in (model.params | model.buffers).items():
+        if value.ndim == 1:
+            value += rng.uniform(0.1, 1, value.shape)
+            if key.endswith("weight"):
+                value *= rng.choice([-1, 1], value.shape)
+    return model
+
+
 @pytest.mark.parametrize("need_dx", [True, False])
+@pytest.mark.parametrize("fuse", [True, False])
 @pytest.mark.parametrize(("make", "shape"), [case[1:] for case in MODELS], ids=[case[0] for case in MODELS])
-def test_it_does_what_the_model_does(make, shape, need_dx):
-    model = make().astype(np.float64)
-    (y, dx, grads, cache), (y2, dx2, grads2, commits) = train(model, images(shape, dtype=np.float64), need_dx=need_dx)
+def test_it_does_what_the_model_does(make, shape, fuse, need_dx):
+    model, x = livened(make()), images(shape, dtype=np.float64)
+    before = {key: value.copy() for key, value in model.buffers.items()}
+    (y, dx, grads, cache), (y2, dx2, grads2, commits) = train(model, x, need_dx=need_dx, fuse=fuse)
     np.testing.assert_allclose(y2, y, rtol=1e-12, atol=1e-12)
     if need_dx:
         np.testing.assert_allclose(dx2, dx, rtol=1e-10, atol=1e-12)
@@ -86,12 +100,67 @@ def test_it_does_what_the_model_does(make, shape, need_dx):
         np.testing.assert_allclose(grads2[key], grad, rtol=1e-9, atol=1e-12, err_msg=key)
     model.commit(cache)
     wanted = {key: value.copy() for key, value in model.buffers.items()}
-    for key, value in make().astype(np.float64).buffers.items():
+    for key, value in before.items():
         model.buffers[key] = value
     for layer, kept in commits:
         layer.commit(kept)
     for key, value in wanted.items():
         np.testing.assert_allclose(model.buffers[key], value, rtol=1e-12, err_msg=key)
+
+
+@pytest.mark.parametrize(("make", "shape"), [case[1:] for case in MODELS], ids=[case[0] for case in MODELS])
+def test_it_predicts_what_the_model_predicts(make, shape):
+    model, x = livened(make()), in_fast_order(images(shape, dtype=np.float64))
+    expected = model.forward(x, Context())[0]
+    np.testing.assert_allclose(as_program(model, fuse=True).predict(x, Context()), expected, rtol=1e-10, atol=1e-10)
+    model, x = model.astype(np.float32), x.astype(np.float32)
+    actual = as_program(model).predict(x, Context())
+    assert actual.dtype == np.float32
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
+class OwnReLU(ReLU):
+    """May do something else."""
+
+
+def test_what_is_fused():
+    def steps(*layers):
+        return [repr(step) for step in as_program(Sequential(*layers)).steps]
+
+    conv, plain = (lambda: Conv2d(3, 3, 3, padding=1)), (lambda: Conv2d(3, 3, 1, bias=False))
+    norm, relu, pool = (lambda: BatchNorm2d(3)), ReLU, (lambda: MaxPool2d(2))
+    assert steps(conv(), relu(), pool(), relu()) == ["ConvReLUStep(0, 1, 2)", "LayerStep(3)"]
+    assert steps(conv(), relu(), MaxPool2d(3, 2, 1)) == ["ConvReLUStep(0, 1, 2)"]
+    assert steps(plain(), relu(), conv()) == ["ConvReLUStep(0, 1)", "LayerStep(2)"]
+    assert steps(conv(), norm(), relu(), pool()) == ["ConvBatchNormStep(0, 1, 2, 3)"]
+    assert steps(conv(), norm(), relu(), MaxPool2d(3)) == ["ConvBatchNormStep(0, 1, 2)", "LayerStep(3)"]
+    assert steps(conv(), Sequential(norm(), OwnReLU()), pool()) == [
+        "ConvBatchNormStep(0, 1.0)",
+        "LayerStep(1.1)",
+        "LayerStep(2)",
+    ]
+    assert steps(pool(), norm(), relu(), norm()) == ["LayerStep(0)", "BatchNormReLUStep(1, 2)", "LayerStep(3)"]
+    assert steps(Residual(conv()), relu()) == ["ResidualStep(0, 1)"]
+    assert steps(Residual(conv()), norm()) == ["ResidualStep(0)", "LayerStep(1)"]
+    model = Sequential(conv(), norm(), relu(), Residual(conv()), relu()).astype(np.float64)
+    assert [type(step).__name__ for step in as_program(model).steps] == ["LayerStep"] * 3 + [
+        "ResidualStep",
+        "LayerStep",
+    ]
+
+
+@pytest.mark.parametrize("pool", [MaxPool2d(2), MaxPool2d(3, 2, 1), MaxPool2d(2, ceil_mode=True), MaxPool2d((2, 1))])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("norm", [True, False])
+def test_pools_of_all_kinds_behind_a_convolution(pool, bias, norm):
+    layers = [Conv2d(3, 4, 3, bias=bias, rng=0), *([BatchNorm2d(4)] if norm else []), ReLU(), pool]
+    (y, dx, grads, _), (y2, dx2, grads2, _) = train(
+        livened(Sequential(*layers)), images((3, 9, 8)).astype("f8"), fuse=True
+    )
+    np.testing.assert_allclose(y2, y, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(dx2, dx, rtol=1e-9, atol=1e-12)
+    for key, grad in grads.items():
+        np.testing.assert_allclose(grads2[key], grad, rtol=1e-9, atol=1e-11, err_msg=key)
 
 
 def test_what_is_frozen_gets_no_gradient_and_ends_the_backward_pass():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -11,8 +11,6 @@ from ..ops import (
     AddReluCache,
     BatchNormReluCache,
     BiasReluCache,
-    ConvBatchNormCache,
-    ConvBatchNormReluCache,
     ConvCache,
     MaxPoolCache,
     ReluCache,
@@ -27,6 +25,8 @@ from ..ops import (
     conv_batch_norm_forward,
     conv_batch_norm_relu_backward,
     conv_batch_norm_relu_forward,
+    conv_batch_norm_relu_pool_backward,
+    conv_batch_norm_relu_pool_forward,
     max_pool_backward,
     relu_backward,
     relu_forward,
@@ -93,19 +93,26 @@ def named(key: str, layer: Layer, dweight: Array | None, dbias: Array | None) ->
     return {join(key, name): grad for name, grad in weight_and_bias(dweight, dbias).items() if name in learning}
 
 
+_CONV_BATCH_NORM: dict[int, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    2: (conv_batch_norm_forward, conv_batch_norm_backward),
+    3: (conv_batch_norm_relu_forward, conv_batch_norm_relu_backward),
+    4: (conv_batch_norm_relu_pool_forward, conv_batch_norm_relu_pool_backward),
+}
+"""The operations for so many layers in a row."""
+
+
 class ConvBatchNormStep(Step):
-    """y = batch_norm(conv(x)), or its ReLU: see conv_batch_norm.py and conv_batch_norm_relu.py among the operations."""
+    """y = batch_norm(conv(x)), or its ReLU, or 2x2 max pool of that: see conv_batch_norm*.py among the operations."""
 
     def __init__(self, row: Sequence[Named]) -> None:
         super().__init__(row)
-        conv, norm, *relu = self.layers
-        self.conv, self.norm, self.relu = cast(Conv2d, conv), cast(BatchNorm2d, norm), bool(relu)
+        self.conv, self.norm = cast(Conv2d, self.layers[0]), cast(BatchNorm2d, self.layers[1])
+        self._forward, self._backward = _CONV_BATCH_NORM[len(row)]
 
-    def forward(self, x: Array, ctx: Context) -> tuple[Array, ConvBatchNormCache | ConvBatchNormReluCache]:
+    def forward(self, x: Array, ctx: Context) -> tuple[Array, Any]:
         """Both layers' parameters and settings go into one operation."""
         conv, norm = self.conv, self.norm
-        forward = conv_batch_norm_relu_forward if self.relu else conv_batch_norm_forward
-        return forward(
+        y, cache = self._forward(
             x,
             conv.params["weight"],
             conv.params.get("bias"),
@@ -120,19 +127,15 @@ class ConvBatchNormStep(Step):
             groups=conv.groups,
             algorithm=conv.algorithm,
         )
+        return y, cache
 
-    def backward(
-        self, dy: Array, cache: ConvBatchNormCache | ConvBatchNormReluCache, *, need_dx: bool
-    ) -> tuple[Array | None, Grads]:
+    def backward(self, dy: Array, cache: Any, *, need_dx: bool) -> tuple[Array | None, Grads]:
         """The gradients of both layers."""
-        if isinstance(cache, ConvBatchNormReluCache):
-            dx, dweight, dbias, dscale, doffset = conv_batch_norm_relu_backward(dy, cache, need_dx=need_dx)
-        else:
-            dx, dweight, dbias, dscale, doffset = conv_batch_norm_backward(dy, cache, need_dx=need_dx)
+        dx, dweight, dbias, dscale, doffset = self._backward(dy, cache, need_dx=need_dx)
         grads = named(self.keys[0], self.conv, dweight, dbias)
         return dx, grads | named(self.keys[1], self.norm, dscale, doffset)
 
-    def commits(self, cache: ConvBatchNormCache | ConvBatchNormReluCache) -> Iterator[Commit]:
+    def commits(self, cache: Any) -> Iterator[Commit]:
         """The new running statistics."""
         yield self.norm, RunningStatistics(cache.norm.running_mean, cache.norm.running_var)
 

@@ -26,8 +26,8 @@ from .pooling import MaxPool2d
 from .program import LayerStep, Named, Program, Step
 
 
-def as_program(model: Layer) -> Program:
-    """The steps that a model consists of, fused where it computes in float32.
+def as_program(model: Layer, *, fuse: bool | None = None) -> Program:
+    """The steps that a model consists of, fused where it computes in float32 (or as `fuse` says).
 
     Examples
     --------
@@ -35,7 +35,7 @@ def as_program(model: Layer) -> Program:
     >>> as_program(Sequential(Linear(2, 3), Sequential(Linear(3, 3), ReLU()))).steps
     (LayerStep(0), LayerStep(1.0), LayerStep(1.1))
     """
-    return _program("", model, fuse=model.dtype == np.float32)
+    return _program("", model, fuse=model.dtype == np.float32 if fuse is None else fuse)
 
 
 def _program(key: str, model: Layer, *, fuse: bool) -> Program:
@@ -64,6 +64,7 @@ def _steps(row: Sequence[Named], fuse: bool) -> Iterator[Step]:
 
 
 PATTERNS: tuple[tuple[tuple[type[Layer], ...], Callable[[Sequence[Named]], Step]], ...] = (
+    ((Conv2d, BatchNorm2d, ReLU, MaxPool2d), ConvBatchNormStep),
     ((Conv2d, BatchNorm2d, ReLU), ConvBatchNormStep),
     ((Conv2d, BatchNorm2d), ConvBatchNormStep),
     ((Conv2d, ReLU, MaxPool2d), ConvReLUStep),
@@ -75,10 +76,12 @@ PATTERNS: tuple[tuple[tuple[type[Layer], ...], Callable[[Sequence[Named]], Step]
 
 def _fused(row: Sequence[Named]) -> Step | None:
     """The step for what the row begins with, if there is one. Classes that inherit from these may have other ways."""
-    kinds = [type(layer) for _, layer in row[:3]]
+    layers = [layer for _, layer in row[:4]]
     for pattern, make in PATTERNS:
-        if kinds[: len(pattern)] == list(pattern):
-            return make(row[: len(pattern)])
+        if [type(layer) for layer in layers[: len(pattern)]] == list(pattern):
+            last = layers[len(pattern) - 1]
+            if make is ConvReLUStep or not isinstance(last, MaxPool2d) or last.halves():
+                return make(row[: len(pattern)])
     return None
 
 

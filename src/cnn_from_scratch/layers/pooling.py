@@ -28,6 +28,12 @@ class _WindowPool(PlainLayer):
     dilation: Pair = 1
     ceil_mode: bool
 
+    def halves(self) -> bool:
+        """Whether the windows are 2x2, side by side, without padding: the usual pool."""
+        name, stride = type(self).__name__, self.kernel_size if self.stride is None else self.stride
+        numbers = [pair(name, "size", value, minimum=1) for value in (self.kernel_size, stride, self.dilation)]
+        return numbers == [(2, 2), (2, 2), (1, 1)] and self.padding in (0, "valid") and not self.ceil_mode
+
     def _check(self) -> None:
         """Raise unless kernel, stride, dilation and padding are in range."""
         name = type(self).__name__
@@ -107,6 +113,7 @@ class MaxPool2d(_WindowPool):
             padding=self.padding,
             dilation=self.dilation,
             ceil_mode=self.ceil_mode,
+            train=ctx.train,
         )
 
 
