@@ -347,6 +347,8 @@ def test_an_error_in_a_layer_comes_out_and_the_plan_goes_on():
     with pytest.raises(ZeroDivisionError, match="in a shard"):
         plan(numbers((4, 2)))
     np.testing.assert_array_equal(plan(numbers((4, 2))), numbers((4, 2)))
+    del plan
+    gc.collect()  # the error holds the frames that it went through, and they the plan and its threads
 
 
 # --- any number of examples -----------------------------------------------------------------------------------------
