@@ -8,9 +8,14 @@ are small enough as they are. `np.matmul` takes the blocks as a batch, so that t
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
 from ..typing import Array
+
+Product: TypeAlias = tuple[Array, Array, Array]
+"""a, b, and where a @ b goes."""
 
 DIRECT = 1_000_000
 """The largest rows * inner * columns that OpenBLAS multiplies without packing."""
@@ -25,17 +30,31 @@ def matmul_by_rows(a: Array, b: Array, out: Array) -> Array:
     >>> matmul_by_rows(a, b, np.empty((1, 3, 1))).ravel()
     array([1., 5., 9.])
     """
+    np.matmul(*blocks_of_rows(a, b, out))
+    return out
+
+
+def blocks_of_rows(a: Array, b: Array, out: Array) -> Product:
+    """The product of `matmul_by_rows` cut into blocks: three views for `np.matmul`, to be made once and used often.
+
+    Examples
+    --------
+    A thousand rows of 64 numbers by 100 columns would be packed; 8 * 125 rows go in blocks of 8.
+
+    >>> a, b, out = (np.zeros(shape) for shape in ((1000, 64), (64, 100), (1000, 100)))
+    >>> [view.shape for view in blocks_of_rows(a, b, out)]
+    [(125, 8, 64), (1, 64, 100), (125, 8, 100)]
+    """
     *batch, M, K = a.shape
     N = b.shape[-1]
     block = 128
     while block >= 8 and (M % block or block * K * N > DIRECT):
         block //= 2
     if block < 8 or block >= M:
-        return np.matmul(a, b, out=out)
+        return a, b, out
     a_blocks = a.reshape(*batch, M // block, block, K)
     out_blocks = out.reshape(*batch, M // block, block, N)
-    np.matmul(a_blocks, b[..., None, :, :], out=out_blocks)
-    return out
+    return a_blocks, b[..., None, :, :], out_blocks
 
 
 def matmul_by_columns(a: Array, b: Array, out: Array) -> Array:

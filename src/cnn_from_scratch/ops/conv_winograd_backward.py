@@ -19,23 +19,27 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from ..typing import Array
-from .blocked_matmul import matmul_by_rows
+from .blocked_matmul import Product, blocks_of_rows
 from .memory import empty
 from .utils import ConvGeometry
 from .winograd import Transforms, filters_gradient, transform_filters_transposed, transforms
 from .winograd_tiles import (
+    Inputs,
     Tiling,
     as_runs,
     buffer_for_inputs,
+    by_column,
     chunks_of,
     images_per_chunk,
     in_order_of,
+    inputs_in,
     inputs_to_places,
-    separate_tiles,
+    multiply,
+    overlapping,
     shaped,
+    split_columns,
     tiling,
 )
 
@@ -84,12 +88,15 @@ def backward_winograd(
     size = images_per_chunk(tiles, N, C + F, x.itemsize)
     buffers = _buffers(tiles, size, C, F, x.dtype, need_dx)
     for first, last in chunks_of(N, size):
-        part = (slice(None), slice(None), slice(first, last))
+        x_part, dy_part = images[:, :, first:last], gradient[:, :, first:last]
+        chunk = _chunk(x_part, dy_part, dU.shape, tiles, matrices, buffers)
+        way = None if dx is None or Ut is None else _way_to_dx(dx[:, :, first:last], Ut, tiles, matrices, buffers)
         for t in range(tiles.TH):
-            D = _gradient_to_places(gradient[part], t, tiles, matrices.A, buffers)
-            _add_product(images[part], D, dU, t, tiles, matrices, buffers, fresh=first == t == 0)
-            if dx is not None and Ut is not None:
-                _row_of_dx(D, Ut, dx[part], t, tiles, matrices, buffers)
+            _gradient_to_places(chunk, t, tiles, matrices.A)
+            inputs_to_places(chunk.x, t, tiles, matrices, chunk.inputs)
+            _add_product(chunk, dU, fresh=first == t == 0)
+            if way is not None:
+                _row_of_dx(way, t, tiles, matrices)
     return None if dx is None else in_order_of(x, dx), filters_gradient(dU, tile)
 
 
@@ -101,68 +108,120 @@ def _buffers(tiles: Tiling, N: int, C: int, F: int, dtype: np.dtype[Any], need_d
     return _Buffers(*(empty((size,), dtype) for size in sizes))
 
 
-def _gradient_to_places(dy: Array, t: int, tiles: Tiling, A: Array, buffers: _Buffers) -> Array:
-    """D = A @ dy @ A^T for every tile of row `t`: dy (OH, OW, b, F) -> D (P, P, TW, b*F)"""
-    (_, OW, b, F), P, m = dy.shape, tiles.P, tiles.m
+# --- the gradient of the weights ------------------------------------------------------------------------------------
+
+
+class _Chunk(NamedTuple):
+    """The arrays of b images, as every row of tiles uses them."""
+
+    x: Array  # (W, H, b*C)
+    inputs: Inputs
+    dy: Array  # (OW, OH, b*F)
+    half: Array  # (OW, P, b*F)   A @ dy
+    columns: list[Product]  # A @ half, tile by tile: D
+    product: Product  # V^T @ D
+    summand: Array  # the same (P*P, C, F)
+
+
+def _chunk(
+    x: Array, dy: Array, shape: tuple[int, ...], tiles: Tiling, matrices: Transforms, buffers: _Buffers
+) -> _Chunk:
+    """The views for x (H, W, b, C), dy (OH, OW, b, F) and the shape of dU."""
+    b, (PP, C, F), P, TW = x.shape[2], shape, tiles.P, tiles.TW
+    V, D = shaped(buffers.V, PP, TW * b, C), shaped(buffers.D, PP, TW * b, F)
+    half = shaped(buffers.half, P, tiles.OW, b * F)
+    summand = shaped(buffers.product, PP, C, F)
+    return _Chunk(
+        by_column(x),
+        inputs_in(buffers.half, V.reshape(P, P, TW, b * C), tiles),
+        by_column(dy),
+        half.transpose(1, 0, 2),
+        _columns_to_places(half, D.reshape(P, P, TW, b * F), tiles.m, matrices.A),
+        blocks_of_rows(V.transpose(0, 2, 1), D, summand),
+        summand,
+    )
+
+
+def _columns_to_places(half: Array, D: Array, m: int, A: Array) -> list[Product]:
+    """A along the columns: half (P, OW, L) -> D (P, P, TW, L), the tiles that are whole and the one that hangs over."""
+    whole, rest = split_columns(half, m)
+    products = [(A, whole, D[:, :, : whole.shape[1]].transpose(0, 2, 1, 3))]
+    if rest.shape[1]:
+        products.append((A[:, : rest.shape[1]], rest, D[:, :, -1]))
+    return products
+
+
+def _gradient_to_places(chunk: _Chunk, t: int, tiles: Tiling, A: Array) -> None:
+    """D = A @ dy @ A^T for every tile of row `t`."""
     above, below = tiles.output_rows(t)
-    rows = dy[above:below].reshape(below - above, OW, b * F)
-    half = shaped(buffers.half, P, OW, b * F)
-    np.matmul(A[:, : below - above], rows.transpose(1, 0, 2), out=half.transpose(1, 0, 2))
-    D = shaped(buffers.D, P, P, tiles.TW, b * F)
-    whole, rest = divmod(OW, m)
-    np.matmul(A, separate_tiles(half, m), out=D[:, :, :whole].transpose(0, 2, 1, 3))
-    if rest:
-        np.matmul(A[:, :rest], half[:, whole * m :], out=D[:, :, whole])
-    return D
+    np.matmul(A[:, : below - above], chunk.dy[:, above:below], out=chunk.half)
+    multiply(chunk.columns)
 
 
-def _add_product(
-    x: Array, D: Array, dU: Array, t: int, tiles: Tiling, matrices: Transforms, buffers: _Buffers, *, fresh: bool
-) -> None:
+def _add_product(chunk: _Chunk, dU: Array, *, fresh: bool) -> None:
     """dU += V^T @ D, with V made from x again: cheaper than to keep it. The first product is written, not added."""
-    (PP, C, F), TW, b = dU.shape, tiles.TW, x.shape[2]
-    V = shaped(buffers.V, PP, TW * b, C)
-    inputs_to_places(x, t, tiles, matrices, buffers.half, V.reshape(tiles.P, tiles.P, TW, b * C))
-    product = dU if fresh else shaped(buffers.product, PP, C, F)
-    matmul_by_rows(V.transpose(0, 2, 1), D.reshape(PP, TW * b, F), out=product)
-    if not fresh:
-        dU += product
+    V, D, summand = chunk.product
+    if fresh:
+        np.matmul(V, D, out=dU.reshape(summand.shape))
+        return
+    np.matmul(V, D, out=summand)
+    dU += chunk.summand
 
 
-def _row_of_dx(D: Array, Ut: Array, dx: Array, t: int, tiles: Tiling, matrices: Transforms, buffers: _Buffers) -> None:
-    """dV = D @ U^T and dx = B @ dV @ B^T: D (P, P, TW, b*F) -> the rows of dx (H, W, b, C) that are now complete"""
-    P, m, TW, W = tiles.P, tiles.m, tiles.TW, tiles.W
-    b, (_, F, C) = dx.shape[2], Ut.shape
+# --- the gradient of the images -------------------------------------------------------------------------------------
+
+
+class _WayToDx(NamedTuple):
+    """The arrays of b images between D and dx, as every row of tiles uses them."""
+
+    product: Product  # dV = D @ U^T
+    columns: list[Product]  # dV -> the last P rows
+    rows: Array  # (W, 2 + P, b*C)   half transformed: two from the tiles above, P from these
+    dx: Array  # (W, H, b*C)
+
+
+def _way_to_dx(dx: Array, Ut: Array, tiles: Tiling, matrices: Transforms, buffers: _Buffers) -> _WayToDx:
+    """The views for dx (H, W, b, C) and U^T (P*P, F, C)."""
+    b, (_, F, C), P, TW = dx.shape[2], Ut.shape, tiles.P, tiles.TW
+    D = shaped(buffers.D, P, P, TW, b, F)
     dV = shaped(buffers.V, P, TW, P, b, C)
-    matmul_by_rows(D.reshape(P, P, TW, b, F), Ut.reshape(P, P, 1, F, C), out=dV.transpose(0, 2, 1, 3, 4))
-    rows = shaped(buffers.rows, P + 2, W, b * C)  # two from the tiles above, P from these
-    _add_columns(dV.reshape(P, TW, P, b * C), rows[2:], tiles, matrices.column_sums)
-    first = max(t * m - tiles.top, 0)
-    last = tiles.H if t == tiles.TH - 1 else t * m + m - tiles.top
-    place, known = tiles.top + first - t * m, 0 if t else 2
-    out = dx[first:last].reshape(last - first, W, b * C)
+    rows = shaped(buffers.rows, 2 + P, tiles.W, b * C)
+    return _WayToDx(
+        blocks_of_rows(D, Ut.reshape(P, P, 1, F, C), dV.transpose(0, 2, 1, 3, 4)),
+        _add_columns(dV.reshape(P, TW, P, b * C), rows[2:], tiles, matrices.column_sums),
+        rows.transpose(1, 0, 2),
+        by_column(dx),
+    )
+
+
+def _row_of_dx(way: _WayToDx, t: int, tiles: Tiling, matrices: Transforms) -> None:
+    """dV = D @ U^T and dx = B @ dV @ B^T: from D to the rows of dx that are complete after row `t` of tiles."""
+    np.matmul(*way.product)
+    multiply(way.columns)
+    m, top, is_last = tiles.m, tiles.top, t == tiles.TH - 1
+    first, last = max(t * m - top, 0), tiles.H if is_last else t * m + m - top
+    place, known = top + first - t * m, 0 if t else 2
     sums = matrices.row_sums[place : place + last - first, known:]
-    np.matmul(sums, rows[known:].transpose(1, 0, 2), out=out.transpose(1, 0, 2))
-    if t < tiles.TH - 1:
-        np.matmul(matrices.B[m:], rows[2:].transpose(1, 0, 2), out=rows[:2].transpose(1, 0, 2))
+    np.matmul(sums, way.rows[:, known:], out=way.dx[:, first:last])
+    if not is_last:
+        np.matmul(matrices.B[m:], way.rows[:, 2:], out=way.rows[:, :2])
 
 
-def _add_columns(dV: Array, out: Array, tiles: Tiling, sums: Array) -> None:
+def _add_columns(dV: Array, out: Array, tiles: Tiling, sums: Array) -> list[Product]:
     """dV (P, TW, P, L) -> (P, W, L): B along the columns; where two tiles overlap, the sum of both."""
     P, m, TW, left, W = tiles.P, tiles.m, tiles.TW, tiles.left, tiles.W
     if TW == 1:
-        np.matmul(sums[left : left + W, P:], dV[:, 0], out=out)
-        return
+        return [(sums[left : left + W, P:], dV[:, 0], out)]
     pairs = _neighbours(dV)  # (P, TW - 1, 2P, L)
     start, end = m - left, m * (TW - 1) - left
-    np.matmul(sums[left:m, P:], dV[:, 0], out=out[:, :start])
+    products = [(sums[left:m, P:], dV[:, 0], out[:, :start])]
     if TW > 2:
-        np.matmul(sums[:m], pairs[:, :-1], out=separate_tiles(out[:, start:end], m))
-    np.matmul(sums[: W - end], pairs[:, -1], out=out[:, end:])
+        products.append((sums[:m], pairs[:, :-1], split_columns(out[:, start:end], m)[0]))
+    products.append((sums[: W - end], pairs[:, -1], out[:, end:]))
+    return products
 
 
 def _neighbours(dV: Array) -> Array:
     """(P, TW, P, L) -> (P, TW - 1, 2P, L): every tile behind the one on its left. A view."""
     P, TW, _, L = dV.shape
-    row, tile, column, number = dV.strides
-    return as_strided(dV, (P, TW - 1, 2 * P, L), (row, tile, column, number))
+    return overlapping(dV, (P, TW - 1, 2 * P, L), dV.strides)
