@@ -155,14 +155,13 @@ def frozen(*arrays: Array | None) -> tuple[Array | None, ...]:
 def assert_recycles(run: Callable[[], object], nbytes: float) -> None:
     """In the steady state `run` takes its large arrays from the store: less than `nbytes` comes from anywhere else.
 
-    NumPy reports its own allocations to tracemalloc, and a store's memory is not among them; a store that has to grow
-    in the third run holds more unused memory after it. Choose arrays of 1 MiB or so: what is below 64 KiB is never
-    recycled.
+    NumPy reports its own allocations to tracemalloc, and a store's memory is not among them; and of that
+    as much must be in use after the third run as before. Choose arrays of 1 MiB or so: below 64 KiB none is recycled.
     """
     with recycled() as store:
         for _ in range(2):
             run()
-        unused = store.unused
+        before = store.used, store.reserved
         tracemalloc.start()
         try:
             run()
@@ -170,4 +169,5 @@ def assert_recycles(run: Callable[[], object], nbytes: float) -> None:
         finally:
             tracemalloc.stop()
     assert peak < nbytes, f"{peak} bytes were allocated outside of the store, allowed are {nbytes:.0f}"
-    assert store.unused == unused, f"the store grew by {store.unused - unused} bytes in the third run"
+    after = store.used, store.reserved
+    assert after == before, f"(used, reserved) bytes of the store were {before} before the third run, {after} after it"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from ladder import assert_recycles
 
 from cnn_from_scratch.ops import to_hwnc
-from cnn_from_scratch.ops.memory import SMALL, Store, empty, empty_like, recycled
+from cnn_from_scratch.ops.memory import ALIGN, REGION, SMALL, Store, empty, empty_like, recycled
 
 SHAPE = (256, 128)  # 128 KiB of float32
 
@@ -46,10 +47,10 @@ def test_what_somebody_holds_is_not_handed_out(name):
         for other in others:
             other.fill(0)
         assert np.asarray(held).view(np.float32).ravel()[0] == 7
-        assert store.unused == 0
+        assert store.used == 4 * 2 * SMALL
         del held
         gc.collect()
-        assert store.unused == 2 * SMALL
+        assert store.used == 3 * 2 * SMALL
 
 
 def test_dead_memory_is_used_again():
@@ -57,7 +58,7 @@ def test_dead_memory_is_used_again():
         first = empty(SHAPE, np.float32)
         place = address(first)
         del first
-        assert store.unused == 2 * SMALL
+        assert store.used == 0
         assert address(empty(SHAPE[::-1], np.float32)) == place  # another shape, the same size
 
 
@@ -72,17 +73,55 @@ def test_outside_nothing_is_recycled():
 def test_inner_stores_end_before_outer_ones():
     with recycled() as outer:
         with recycled() as inner:
-            del inner
+            pass
         a = empty(SHAPE, np.float32)
         del a
-        assert outer.unused == 2 * SMALL
+        assert (outer.used, outer.reserved) == (0, REGION)
+        assert inner.reserved == 0
 
 
-def test_a_store_keeps_no_more_than_its_limit():
-    with recycled(Store(limit=3 * SMALL)) as store:
-        arrays = [empty(SHAPE, np.float32) for _ in range(4)]
-        arrays.clear()
-        assert store.unused == 2 * SMALL
+def test_an_array_larger_than_a_region_gets_one_of_its_own():
+    with recycled() as store:
+        a = empty((REGION + 1,), np.uint8)
+        assert store.reserved == REGION + ALIGN
+        del a
+        b = empty((REGION,), np.uint8)
+        assert store.reserved == REGION + ALIGN
+        assert b.size == REGION
+
+
+def test_holes_side_by_side_become_one():
+    size = REGION // 4
+    with recycled() as store:
+        first, second, third, last = (empty((size,), np.uint8) for _ in range(4))
+        places = [address(a) for a in (first, second, third, last)]
+        assert places == [places[0] + i * size for i in range(4)]
+        del second, first  # joined from the right ...
+        assert address(empty((2 * size,), np.uint8)) == places[0]
+        del third  # ... and from the left
+        assert address(empty((3 * size,), np.uint8)) == places[0]
+        assert store.reserved == REGION
+        assert last.size == size
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 40)), max_size=60))
+def test_arrays_never_overlap_and_nothing_is_lost(steps):
+    with recycled() as store:
+        held = []
+        for make, number in steps:
+            if make:
+                held.append(empty((number * SMALL + number,), np.uint8))
+            elif held:
+                del held[number % len(held)]
+            places = sorted((address(a), address(a) + a.size) for a in held)
+            assert all(end <= start for (_, end), (start, _) in pairwise(places))
+            assert store.used == sum(-(-a.size // ALIGN) * ALIGN for a in held)
+        reserved = store.reserved
+        held.clear()
+        assert store.used == 0
+        if reserved:
+            empty((REGION,), np.uint8)  # all holes have become one again
+            assert store.reserved == reserved
 
 
 def test_arrays_outlive_their_store():
@@ -112,7 +151,8 @@ def test_threads_share_a_store():
     for thread in threads:
         thread.join()
     assert not wrong
-    assert store.unused <= 4 * 2 * 2 * SMALL  # each thread holds one array while it makes the next
+    assert store.used == 0
+    assert store.reserved == 4 * REGION  # each thread has its own
 
 
 def test_other_threads_do_not_recycle():
@@ -152,11 +192,11 @@ def test_the_check_for_recycling_sees_what_is_fresh():
 
     def growing():
         held.append(empty(SHAPE, np.float32))
-        if len(held) == 3:  # the store has nothing to hand out but what is made now
+        if len(held) == 3:
             held.clear()
 
     assert_recycles(recycling, SMALL)
     with pytest.raises(AssertionError, match="bytes were allocated outside of the store"):
         assert_recycles(fresh, SMALL)
-    with pytest.raises(AssertionError, match="the store grew by"):
+    with pytest.raises(AssertionError, match=r"\(used, reserved\) bytes of the store were"):
         assert_recycles(growing, SMALL)
