@@ -80,6 +80,17 @@ def test_members_that_bring_different_things_fail_together():
         group.run(task)
 
 
+def test_threads_of_a_group_that_nobody_closed_end_with_it():
+    group = ThreadGroup(3)
+    group.run(lambda m: None)
+    threads = shard_threads()
+    assert len(threads) == 2
+    del group
+    for thread in threads:
+        thread.join(10)
+    assert not shard_threads()
+
+
 def test_a_closed_group_starts_anew():
     group = ThreadGroup(2)
     assert group.run(lambda m: m.rank) == [0, 1]

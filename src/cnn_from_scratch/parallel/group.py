@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -98,6 +99,7 @@ class ThreadGroup:
         self._workers: list[_Worker] = []
         self._owner = 0
         self._busy = threading.Lock()
+        weakref.finalize(self, _dismiss, self._workers)  # a group that nobody closed
 
     def run(self, function: Callable[[Member], T]) -> list[T]:
         """Call `function(member)` for every member at once; the results in order of rank."""
@@ -121,15 +123,15 @@ class ThreadGroup:
     def close(self) -> None:
         """End the threads; the group may be used again and starts them anew."""
         if self._owner == os.getpid():
-            for worker in self._workers:
-                worker.inbox.put(None)
+            _dismiss(self._workers)
             for worker in self._workers:
                 worker.join()
-        self._workers = []
+        self._workers.clear()
 
     def _start(self) -> None:
         if self._owner != os.getpid():  # new, or after a fork, which takes no threads along
-            self._workers, self._owner = [], os.getpid()
+            self._workers.clear()
+            self._owner = os.getpid()
         while len(self._workers) < self.size - 1:
             worker = _Worker(len(self._workers) + 1)
             worker.start()
@@ -255,6 +257,12 @@ class _Worker(threading.Thread):
         while (task := self.inbox.get()) is not None:
             task.execute()
             del task  # hold nothing while waiting
+
+
+def _dismiss(workers: list[_Worker]) -> None:
+    """Let the threads end as soon as they have done what they are at."""
+    for worker in workers:
+        worker.inbox.put(None)
 
 
 def _results(tasks: list[_Task[T]]) -> list[T]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from typing import TypeAlias
 
 import numpy as np
@@ -74,8 +73,6 @@ class Plan:
         self._limit = N if mixes_examples(graph) else PIECE
         self.shards = _checked_shards(shards, N, N * model.multiply_adds(self.input_shape))
         self._group: Group = ALONE if self.shards == 1 else ThreadGroup(self.shards)
-        if isinstance(self._group, ThreadGroup):
-            weakref.finalize(self, self._group.close)
         self._lock = threading.Lock()
         self._made: list[dict[int, CallList]] = [{} for _ in range(self.shards)]
         self._schedule = self._schedule_for(N)
