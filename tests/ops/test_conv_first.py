@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnn_from_scratch.ops import conv_backward, conv_forward, im2col, to_hwnc
-from cnn_from_scratch.ops.conv_first import _by_channels, _pieces, suits_first
+from cnn_from_scratch.ops.conv_first import _by_rows, _pieces, suits_first
 from cnn_from_scratch.ops.utils import conv_geometry
 
 
 def test_columns_that_a_stride_keeps_stand_side_by_side():
     # one image of one row 1 2 3 4 5, a zero on each side: 0 1 2 3 4 5 0; stride 2 keeps 0 2 4 0 and 1 3 5 (and a rest)
     x = np.arange(1.0, 6.0).reshape(1, 1, 1, 5)
-    phases = _by_channels(x, conv_geometry("test", (1, 5), (1, 3), stride=2, padding=(0, 1)))
-    np.testing.assert_array_equal(phases[0, :, 0, :, 0], [[0, 2, 4, 0], [1, 3, 5, 0]])
+    phases = _by_rows(x, conv_geometry("test", (1, 5), (1, 3), stride=2, padding=(0, 1)))
+    np.testing.assert_array_equal(phases[0, 0, :, :, 0], [[0, 2, 4, 0], [1, 3, 5, 0]])
 
 
 @settings(max_examples=60, deadline=None)
@@ -27,8 +27,9 @@ def test_the_columns_are_those_of_im2col(kernel_and_stride, dilation_and_shape, 
     x = np.random.default_rng(0).standard_normal((N, C, *size))
     geometry = conv_geometry("test", size, (KH, KW), (SH, SW), padding, (DH, DW))
     expected = im2col(x, (KH, KW), stride=(SH, SW), padding=padding, dilation=(DH, DW))  # (N, K, OH*OW)
-    lines = [cols.reshape(len(cols), -1, N) for _, _, cols in _pieces(x, geometry, 1)]
-    np.testing.assert_array_equal(np.concatenate(lines, 1).transpose(2, 0, 1), expected)
+    lines = [cols.reshape(len(cols), KH, C, KW, -1, N) for _, _, cols in _pieces(x, geometry, 1)]
+    by_images = np.concatenate(lines).transpose(5, 2, 1, 3, 0, 4)  # (N, C, KH, KW, OH, OW)
+    np.testing.assert_array_equal(by_images.reshape(expected.shape), expected)
 
 
 @pytest.mark.parametrize("size", [31, 32, 33])

@@ -24,7 +24,7 @@ SMALL = 1024
 
 
 def add_long_matmul(a: Array, b: Array, total: Array) -> None:
-    """total += a @ b, in blocks of the inner axis that are multiplied directly.
+    """total += sum of a @ b over all pairs, (..., K, M) @ (..., M, F), in blocks of M that are multiplied directly.
 
     Examples
     --------
@@ -33,16 +33,22 @@ def add_long_matmul(a: Array, b: Array, total: Array) -> None:
     >>> total
     array([[3.]])
     """
-    (K, M), F = a.shape, b.shape[1]
+    (*batch, K, M), F = a.shape, b.shape[-1]
     most = DIRECT // max(K * F, 1)
     block = (most if K * F < SMALL else min(most, 512)) // STEP * STEP
     if 0 < block < M:
         count = M // block
         whole = count * block
-        a_blocks = a[:, :whole].reshape(K, count, block).transpose(1, 0, 2)
-        b_blocks = b[:whole].reshape(count, block, F)
-        sums = np.matmul(a_blocks, b_blocks, out=empty((count, K, F), total.dtype))
-        total += np.add.reduce(sums, axis=0, out=empty((K, F), total.dtype))
-        a, b = a[:, whole:], b[whole:]
-    if a.shape[1]:
-        total += np.matmul(a, b, out=empty((K, F), total.dtype))
+        a_blocks = a[..., :whole].reshape(*batch, K, count, block).swapaxes(-2, -3)
+        b_blocks = b[..., :whole, :].reshape(*batch, count, block, F)
+        _add_products(a_blocks, b_blocks, total)
+        a, b = a[..., whole:], b[..., whole:, :]
+    if a.shape[-1]:
+        _add_products(a, b, total)
+
+
+def _add_products(a: Array, b: Array, total: Array) -> None:
+    """total += sum of a @ b over all axes before the last two."""
+    K, F = total.shape
+    products = np.matmul(a, b, out=empty((*a.shape[:-1], F), total.dtype))
+    total += np.add.reduce(products.reshape(-1, K, F), axis=0, out=empty((K, F), total.dtype))
