@@ -85,7 +85,7 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "accuracy on the test images. With the recipe of `cnn train mnist` (augmentation, dropout, one cycle of the "
         "learning rate, a moving average of the weights) and plain (Adam and the cycle only). Images, their order and "
         "their augmentation come from our data pipeline for both; dropout draws other numbers on each side. One run "
-        "each from two seeds, in turn.",
+        "one after the other.",
         ("fit",),
     ),
 )

@@ -1,6 +1,6 @@
 """How fast is this library, beside PyTorch, JAX, onnxruntime and other NumPy code, on two cores of a CPU?
 
-    python benchmarks/speed.py                         everything (two hours), then docs/benchmarks.md and its pictures
+    python benchmarks/speed.py                         everything (an hour), then docs/benchmarks.md and its pictures
     python benchmarks/speed.py --only w1-step shards   some of it
     python benchmarks/speed.py --continue              what has not been measured yet with this very code
     python benchmarks/speed.py --quick                 does everything work? The figures mean nothing

@@ -23,9 +23,9 @@ PAUSE = 0.1
 class Effort(NamedTuple):
     """How much to measure."""
 
-    rounds: int = 21
+    rounds: int = 11
     burst: float = 0.1  # seconds that a burst takes at least, if 200 calls are enough for that
-    budget: float = 240.0  # seconds for all rounds of a case; five rounds at least
+    budget: float = 60.0  # seconds for all rounds of a case; five rounds at least
 
 
 QUICK = Effort(rounds=3, burst=0.02, budget=20.0)
