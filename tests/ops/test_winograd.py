@@ -10,8 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ladder import assert_gradients_match, assert_recycles, frozen, layouts
 
-from cnn_from_scratch.ops import conv_backward, conv_forward, is_hwnc, to_hwnc, winograd, winograd_tiles
-from cnn_from_scratch.ops.blocked_matmul import matmul_by_columns, matmul_by_rows
+from cnn_from_scratch.ops import (
+    conv_backward,
+    conv_forward,
+    conv_winograd,
+    conv_winograd_backward,
+    is_hwnc,
+    to_hwnc,
+    winograd,
+    winograd_tiles,
+)
+from cnn_from_scratch.ops.blocked_matmul import blocks_of_rows, matmul_by_columns, matmul_by_rows
 from cnn_from_scratch.ops.conv_winograd import backward_winograd, cheapest_tile, forward_winograd, suits
 from cnn_from_scratch.ops.utils import conv_geometry
 from cnn_from_scratch.ops.winograd import filters_gradient, transform_filters, transform_filters_transposed
@@ -131,6 +140,9 @@ def test_blocked_products(shape):
     out = np.full((batch, M, N), np.nan)
     assert matmul_by_rows(a, b, out=out) is out
     np.testing.assert_array_equal(out, a @ b)
+    for block, whole in zip(blocks_of_rows(a, b, out), (a, b, out), strict=True):
+        assert block.size == whole.size
+        assert np.shares_memory(block, whole) or not whole.size
     wide = np.full((N, M), np.nan)
     np.testing.assert_array_equal(matmul_by_columns(b[0].T, a[0].T, wide), b[0].T @ a[0].T)
 
@@ -267,6 +279,22 @@ def test_finish_sees_every_number_once_and_may_change_it(chunk, images, tile, or
     np.testing.assert_array_equal(np.sort(seen), np.sort(y.ravel()))
     rows = [min(tile, 9 - first) for first in range(0, 9, tile)]
     assert [(len(piece), piece.shape[2]) for piece in pieces] == [(row, count) for count in images for row in rows]
+
+
+@pytest.mark.parametrize(("chunk", "times"), [(4_800_000, 1), (1, 3)])
+def test_views_are_made_once_for_all_rows_of_tiles(chunk, times, monkeypatch):
+    made, inputs_in = [], winograd_tiles.inputs_in
+
+    def counted(*arguments):
+        made.append(arguments)
+        return inputs_in(*arguments)
+
+    monkeypatch.setattr(winograd_tiles, "CHUNK", chunk)
+    for module in (conv_winograd, conv_winograd_backward):
+        monkeypatch.setattr(module, "inputs_in", counted)
+    x, weight, dy = problem(np.random.default_rng(0), (3, 2, 20, 6), 2, 1)
+    run(x, weight, dy, 1, 4)
+    assert len(made) == 2 * times  # forward and backward
 
 
 def test_the_same_input_gives_the_same_bits():

@@ -144,8 +144,8 @@ class _Chunk(NamedTuple):
     product: Product  # M = V @ U
     M: Array  # (P*TW, P, b*F)
     half: Array  # (P*TW, m, b*F)   A^T @ M
-    tiles: tuple[Array, Array]  # (m, whole, P, b*F), (m, P, b*F)   the same: tiles that are whole, and what hangs over
-    y: tuple[Array, Array]  # (OH, whole, m, b*F), (OH, rest, b*F)   the columns of the output under both
+    tiles: tuple[Array, Array]  # `half` as tiles: the whole ones (m, whole, P, b*F) and the last one (m, P, b*F)
+    y: tuple[Array, Array]  # columns of the output: of whole tiles (OH, whole, m, b*F), the rest (OH, rest, b*F)
 
 
 def _buffers(tiles: Tiling, N: int, C: int, F: int, dtype: np.dtype[Any]) -> tuple[Array, Array, Array]:
@@ -177,8 +177,8 @@ def _places_to_outputs(chunk: _Chunk, above: int, below: int, AT: Array) -> None
     """y = A^T @ M @ A: chunk.M -> rows [above, below) of chunk.y; what hangs over is not computed."""
     rows = below - above
     np.matmul(AT[:rows], chunk.M, out=chunk.half[:, :rows])
-    (whole, over), (y_whole, y_rest) = chunk.tiles, chunk.y
+    (whole, last), (y_whole, y_rest) = chunk.tiles, chunk.y
     np.matmul(AT, whole[:rows], out=y_whole[above:below])
     rest = y_rest.shape[1]
     if rest:
-        np.matmul(AT[:rest], over[:rows], out=y_rest[above:below])
+        np.matmul(AT[:rest], last[:rows], out=y_rest[above:below])
