@@ -25,8 +25,8 @@ MISTAKES = [
     Mistake(
         "the kernel is flipped",
         "ops/conv_rows.py",
-        "CG, KH, KW).transpose(0, 3, 4, 2, 1)",
-        "CG, KH, KW)[..., ::-1, ::-1].transpose(0, 3, 4, 2, 1)",
+        "CG, KH, KW).transpose(3, 0, 4, 2, 1)",
+        "CG, KH, KW)[..., ::-1, ::-1].transpose(3, 0, 4, 2, 1)",
         "tests/ops/test_conv.py",
     ),
     Mistake(
@@ -44,10 +44,10 @@ MISTAKES = [
         "tests/ops/test_conv.py",
     ),
     Mistake(
-        "a slab keeps what lay above the next piece",
+        "lines keep what lay above the next piece",
         "ops/conv_rows.py",
-        "slab[rows.stop :] = 0",
-        "slab[rows.stop :] *= 1",
+        "lines[:, here.stop :] = 0",
+        "lines[:, here.stop :] *= 1",
         "tests/ops/test_conv.py",
     ),
     Mistake(

