@@ -99,7 +99,7 @@ def test_together_is_what_they_are_apart(drawn, present, seed):
         images = (order(arrays[0]), *arrays[1:])
         actual, wanted = (f(*images, train=train) for f in (together, apart))
         smallest = float((wanted["running_var"] - 0.9 * arrays[6]).min()) if train and x_shape[0] else 1.0
-        assert_same(actual, wanted, 1e-12 / min(smallest, 1))
+        assert_same(actual, wanted, 1e-10 / min(smallest, 1))
 
 
 def test_in_float32():
