@@ -38,6 +38,7 @@ PROBLEMS = [
     *((a, (2, 4, 6, 7), (4, 4, 3, 2), options) for a in EVERYWHERE for options in SLIDING),
     *((a, (2, 4, 6, 7), (4, 2, 3, 2), {"groups": 2}) for a in EVERYWHERE),
     *(("pointwise", (2, 4, 6, 7), (5, 4, 1, 1), options) for options in ({}, {"stride": (2, 3)})),
+    ("pointwise", (conv_pointwise.IMAGES, 4, 6, 7), (5, 4, 1, 1), {"stride": (2, 3)}),
     *(("first", (2, 3, 6, 7), (5, 3, 3, 2), options) for options in SLIDING),
     *((a, (2, 4, 6, 7), (5, 4, 3, 3), {"padding": p}) for a in ("winograd2", "winograd4") for p in (0, 1)),
     *(("depthwise", (2, 3, 6, 7), (6, 1, 3, 2), {"groups": 3, **options}) for options in SLIDING),

