@@ -84,8 +84,8 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "Five epochs of MNIST, batch 64, from the same first weights: seconds from the first step to the last, and "
         "accuracy on the test images. With the recipe of `cnn train mnist` (augmentation, dropout, one cycle of the "
         "learning rate, a moving average of the weights) and plain (Adam and the cycle only). Images, their order and "
-        "their augmentation come from our data pipeline for both; dropout draws other numbers on each side. One run each, "
-        "one after the other.",
+        "their augmentation come from our data pipeline for both; dropout draws other numbers on each side. One run "
+        "each, one after the other.",
         ("fit",),
     ),
 )

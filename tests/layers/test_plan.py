@@ -320,13 +320,16 @@ def test_from_eight_threads_at_once(count):
 
 
 def test_its_threads_end_with_it():
-    before = threading.active_count()
+    before = set(threading.enumerate())
     plan = MODELS["digits_cnn"]().compile((40, 1, 8, 8), shards=3)
     plan(numbers((40, 1, 8, 8)))
-    assert threading.active_count() == before + 2
+    workers = set(threading.enumerate()) - before
+    assert len(workers) == 2
     del plan
     gc.collect()
-    assert threading.active_count() == before
+    for worker in workers:
+        worker.join(10)
+        assert not worker.is_alive()
 
 
 def test_an_error_in_a_layer_comes_out_and_the_plan_goes_on():
