@@ -27,7 +27,7 @@ from typing import Any
 
 from memory import weigh
 from tasks import Competitor
-from timing import QUICK, Effort, compete, same_in_float64
+from timing import BRIEF, QUICK, Effort, compete, same_in_float64
 from training import race
 from workloads import WORKLOADS, Case, Workload
 
@@ -102,10 +102,16 @@ def _measure_case(workload: Workload, case: Case, quick: bool) -> dict[str, Any]
         entry["unit"], entry["competitors"] = "s", race(task, case.competitors)
     else:
         entry["unit"] = "ms"
-        entry["competitors"] = compete(case.task, case.competitors, QUICK if quick else Effort())
+        entry["competitors"] = compete(case.task, case.competitors, _effort(workload, quick))
         if case.exact:
             entry["float64"] = _exact_difference(case)
     return entry | compared(entry["competitors"], case.competitors) | {"seconds": round(time.perf_counter() - start)}
+
+
+def _effort(workload: Workload, quick: bool) -> Effort:
+    if quick:
+        return QUICK
+    return BRIEF if workload.brief else Effort()
 
 
 def _exact_difference(case: Case) -> dict[str, Any] | None:

@@ -28,6 +28,7 @@ class Effort(NamedTuple):
     budget: float = 60.0  # seconds for all rounds of a case; five rounds at least
 
 
+BRIEF = Effort(rounds=7, burst=0.05, budget=20.0)
 QUICK = Effort(rounds=3, burst=0.02, budget=20.0)
 
 

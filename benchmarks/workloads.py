@@ -52,6 +52,7 @@ class Workload(NamedTuple):
     cases: Callable[[], list[Case]]
     how: Literal["time", "memory", "fit"] = "time"
     per_image: bool = False  # tables say time per image
+    brief: bool = False  # many cases, of which only the course matters
 
 
 MNIST, CIFAR = (128, 1, 28, 28), (64, 3, 32, 32)
@@ -131,11 +132,11 @@ WORKLOADS = {
         Workload("w1-step", f"W1, one training step: {STEP}", lambda: _step("mnist_cnn", MNIST)),
         Workload("w2-step", f"W2, one training step: {STEP}", lambda: _step("vgg_small", CIFAR)),
         Workload("resnet20-step", f"ResNet-20, one training step: {STEP}", lambda: _step("resnet20", (128, 3, 32, 32))),
-        Workload("w1-inference", "W1, inference", lambda: _inference("mnist_cnn", (1, 28, 28), (1, 32, 256), (1, 256))),
+        Workload("w1-inference", "W1, inference", lambda: _inference("mnist_cnn", (1, 28, 28), (256, 1, 32), (1, 256))),
         Workload(
             "w2-inference",
             "W2, inference, batch norm folded",
-            lambda: _inference("vgg_small", (3, 32, 32), (1, 32, 64, 256), (64,)),
+            lambda: _inference("vgg_small", (3, 32, 32), (64, 1, 32, 256), (64,)),
         ),
         Workload(
             "resnet20-inference",
@@ -149,15 +150,19 @@ WORKLOADS = {
             "W1 step, growing batch",
             lambda: _growth("mnist_cnn", (1, 28, 28), (16, 32, 64, 128, 256, 512, 1024)),
             per_image=True,
+            brief=True,
         ),
         Workload(
             "growth-w2",
             "W2 step, growing batch",
             lambda: _growth("vgg_small", (3, 32, 32), (16, 32, 64, 128, 256)),
             per_image=True,
+            brief=True,
         ),
-        Workload("growth-size", "W2 step, growing images, batch 16", _sizes, per_image=True),
-        Workload("growth-depth", "ResNet-20 and ResNet-56, one training step, batch 64", _depth, per_image=True),
+        Workload("growth-size", "W2 step, growing images, batch 16", _sizes, per_image=True, brief=True),
+        Workload(
+            "growth-depth", "ResNet-20 and ResNet-56, one training step, batch 64", _depth, per_image=True, brief=True
+        ),
         Workload("shards", "One shard and two: one training step", _shards),
         Workload("memory", "Peak memory of three training steps, over the imports", _memory, how="memory"),
         Workload(
