@@ -252,7 +252,8 @@ def test_shards_meet_equally_often_though_only_one_of_them_is_far_from_zero():
 def test_evaluation_meets_nobody():
     x, *vectors, dy = draw((2, 2, 3, 3), (2, 2, 1, 1), np.float32)
     for name in PAIRS:
-        together(name, x, *vectors, dy, train=False, group=object())
+        alone, met = (together(name, x, *vectors, dy, train=False, group=group) for group in (None, object()))
+        assert_same(met, alone, 0)
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -16,6 +16,7 @@ from ..typing import Array
 from .dtypes import float_op
 from .memory import empty_like
 from .rectify import keep_below, pass_where_positive, rectify
+from .runs import bits
 from .utils import check_shape
 
 # --- ReLU -----------------------------------------------------------------------------------------------------------
@@ -125,9 +126,9 @@ def _check_number(function: str, name: str, value: float) -> None:
 def _split(dy: Array, x: Array) -> tuple[Array, Array]:
     """The part of dy where x > 0 and the part where it is not, zero elsewhere; both lie as x does."""
     above, below, mask = empty_like(x), empty_like(x), empty_like(x, bool)
-    as_bits = np.dtype(f"i{x.itemsize}")  # as integers, because infinity * 0 and infinity - infinity are NaN
-    np.multiply(dy.view(as_bits), np.greater(x, 0, out=mask), out=above.view(as_bits))
-    np.subtract(dy.view(as_bits), above.view(as_bits), out=below.view(as_bits))
+    # as integers, because infinity * 0 and infinity - infinity are NaN
+    np.multiply(bits(dy), np.greater(x, 0, out=mask), out=bits(above))
+    np.subtract(bits(dy), bits(above), out=bits(below))
     return above, below
 
 

@@ -29,6 +29,7 @@ from .channel_sums import Centre, ChannelSums, square_sums
 from .channels import channel_rows, pieces, scratch, spread_channels
 from .dtypes import float_op
 from .group import Group
+from .runs import bits
 from .utils import check_shape, empty_nchw
 
 
@@ -153,11 +154,6 @@ def normalize_relu(norm: BatchNormCache, bias: Array | None) -> Array:
         affine(rows[piece], y_rows[piece])
         np.maximum(y_rows[piece], zeros, out=y_rows[piece])  # an array of zeros: the number 0 takes four times as long
     return y
-
-
-def bits(values: Array) -> Array:
-    """The same memory as integers: times 1 they stay, times 0 they vanish."""
-    return values.view(np.dtype(f"i{values.itemsize}"))
 
 
 def masked_sums(dy: Array, y: Array, norm: BatchNormCache) -> tuple[Array, ChannelSums]:

@@ -25,15 +25,16 @@ small product) are faster by themselves, but lose that to the transposes that br
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
 
 from ..typing import Array
+from .conv_output import Finish, in_order_of
 from .memory import empty
 from .tap_runs import NOTHING, Axis, Run, forward_axes, phases, runs
-from .utils import HWNC, ConvGeometry, is_hwnc, to_hwnc
+from .utils import HWNC, ConvGeometry, to_hwnc
 
 RUN = 1 << 11
 """Numbers that one inner loop should have at least: where a pixel has fewer, several neighbours make one run."""
@@ -60,7 +61,7 @@ def forward_depthwise(
     weight: Array,
     geometry: ConvGeometry,
     groups: int,
-    finish: Callable[[Array], object] | None = None,
+    finish: Finish | None = None,
 ) -> Array:
     """y[n, c*k + j] = sum over (kh, kw) of shifted x[n, c] * weight[c*k + j, 0, kh, kw]
 
@@ -88,7 +89,7 @@ def forward_depthwise(
     for first, last in _correlate(pixels, weight, y, *forward_axes(geometry)):
         if finish is not None:
             finish(y[first:last])
-    return _in_order_of(x, y)
+    return in_order_of(x, y)
 
 
 def backward_depthwise(
@@ -139,7 +140,7 @@ def _input_gradient(dyp: Array, x: Array, weight: Array, geometry: ConvGeometry,
         deque(_correlate(dyp, elements, part, row.axis, column.axis), maxlen=0)  # run to the end
     if k > 1:
         dxp = np.add.reduce(dxp.reshape(H, W, N, C, k), -1, out=empty((H, W, N, C), x.dtype))
-    return _in_order_of(x, dxp)
+    return in_order_of(x, dxp)
 
 
 # --- multiply and add -----------------------------------------------------------------------------------------------
@@ -244,13 +245,3 @@ def _windows(pixels: Array, row: Run, column: Run, width: int, rows: Axis, colum
             of_number,
         ),
     )
-
-
-def _in_order_of(x: Array, result: Array) -> Array:
-    """`result`, which lies as (H, W, N, C), as a logical (N, C, H, W) array in the memory order of `x`."""
-    if is_hwnc(x):
-        return result.transpose(HWNC)
-    H, W, N, C = result.shape
-    out = empty((N, C, H, W), result.dtype)
-    out[...] = result.transpose(HWNC)
-    return out

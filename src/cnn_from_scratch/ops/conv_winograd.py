@@ -13,13 +13,13 @@ it takes 75 % of the time with 128 channels and filters, 62 % with 64 and a thir
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..typing import Array
 from .blocked_matmul import Product, blocks_of_rows
+from .conv_output import Finish, in_order_of
 from .conv_winograd_backward import backward_winograd
 from .memory import empty
 from .utils import ConvGeometry
@@ -32,7 +32,6 @@ from .winograd_tiles import (
     by_column,
     chunks_of,
     images_per_chunk,
-    in_order_of,
     inputs_in,
     inputs_to_places,
     shaped,
@@ -77,7 +76,7 @@ def forward_winograd(
     weight: Array,
     geometry: ConvGeometry,
     groups: int,
-    finish: Callable[[Array], object] | None = None,
+    finish: Finish | None = None,
     *,
     tile: int,
 ) -> Array:

@@ -22,6 +22,7 @@ import numpy as np
 
 from ..typing import Array
 from .blocked_matmul import Product, blocks_of_rows
+from .conv_output import in_order_of
 from .memory import empty
 from .utils import ConvGeometry
 from .winograd import Transforms, filters_gradient, transform_filters_transposed, transforms
@@ -33,7 +34,6 @@ from .winograd_tiles import (
     by_column,
     chunks_of,
     images_per_chunk,
-    in_order_of,
     inputs_in,
     inputs_to_places,
     multiply,

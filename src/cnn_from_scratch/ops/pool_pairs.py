@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..typing import Array
-from .runs import runs_of
+from .runs import bits, runs_of
 from .utils import ConvGeometry, empty_nchw, is_hwnc, to_hwnc
 
 PIECE = 1 << 19
@@ -123,11 +123,6 @@ def indices_of_pairs(right: Array, below: Array, W: int) -> Array:
     indices += W * below
     indices += corners
     return indices
-
-
-def bits(values: Array) -> Array:
-    """The same memory as integers."""
-    return values.view(np.dtype(f"i{values.itemsize}"))
 
 
 def _columns(x: Array) -> tuple[Array, Array]:

@@ -10,8 +10,9 @@ import numpy as np
 from ..typing import Array, Padding, Pair
 from .dtypes import float_op
 from .memory import empty_like
-from .pool_pairs import bits, gradient_of_pairs, in_pairs, indices_of_pairs, maxima_of_pairs
+from .pool_pairs import gradient_of_pairs, in_pairs, indices_of_pairs, maxima_of_pairs
 from .pool_windows import Plane, overhanging, overlapping, pool_geometry, tiling, windows
+from .runs import bits
 from .utils import ConvGeometry, check_shape, empty_nchw, zeros_nchw
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..typing import Array
 from .memory import empty, empty_like
-from .runs import PIECE, ROW, as_run, blocks, pieces
+from .runs import PIECE, ROW, as_run, bits, blocks, pieces
 
 
 def rectify(x: Array, out: Array) -> Array:
@@ -70,8 +70,7 @@ def gate_run(dy: Array, y: Array, dx: Array, mask: Array) -> None:
     >>> dx
     array([0., 0., 7.])
     """
-    as_bits = np.dtype(f"i{dy.itemsize}")
     for piece in pieces(len(dx), len(mask)):
-        out = dx[piece].view(as_bits)
+        out = bits(dx[piece])
         np.copyto(out, np.not_equal(y[piece], 0, out=mask[: len(out)]))
-        np.multiply(out, dy[piece].view(as_bits), out=out)
+        np.multiply(out, bits(dy[piece]), out=out)

@@ -28,7 +28,7 @@ import numpy as np
 
 from ..typing import Array
 from .blocked_matmul import Product
-from .utils import HWNC, ConvGeometry, empty_nchw, is_hwnc, to_hwnc
+from .utils import HWNC, ConvGeometry, to_hwnc
 from .winograd import Transforms
 
 CHUNK = 4_800_000
@@ -97,16 +97,6 @@ def as_runs(x: Array) -> Array:
     """A logical (N, C, H, W) array as (H, W, N, C), each pixel of which is one run of N*C; a copy where needed."""
     view = x.transpose(HWNC)
     return view if view[:1, :1].flags.c_contiguous else to_hwnc(x).transpose(HWNC)
-
-
-def in_order_of(x: Array, result: Array) -> Array:
-    """An (H, W, N, C) array as logical (N, C, H, W), in the memory order of `x`."""
-    y = result.transpose(HWNC)
-    if is_hwnc(x):
-        return y
-    out = empty_nchw(y.shape, y.dtype, like=x)
-    out[...] = y
-    return out
 
 
 def shaped(buffer: Array, *shape: int) -> Array:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...ops.blocked_matmul import DIRECT
 from ...typing import Array
 from .calls import sum_of_parts
 from .stage import Writer
-
-DIRECT = 1_000_000
-"""The largest rows * inner * columns that OpenBLAS multiplies without packing."""
 
 FEW_ROWS = 32
 """With more rows than this, packing is worth its price."""
