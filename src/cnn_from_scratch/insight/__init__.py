@@ -19,9 +19,13 @@ from .filters import filter_grid, find_convolution, plot_filters
 from .history import plot_history
 from .landscape import landscape
 from .mistakes import most_confident_mistakes, plot_mistakes
-from .pictures import save_figure, save_run_pictures
+from .pictures import save_run_pictures
+from .saving import save_figure
+from .trace import LayerTrace, Trace, trace
 
 __all__ = [
+    "LayerTrace",
+    "Trace",
     "draw_gradient_flow",
     "draw_im2col",
     "draw_overlaps",
@@ -41,4 +45,5 @@ __all__ = [
     "plot_mistakes",
     "save_figure",
     "save_run_pictures",
+    "trace",
 ]

@@ -8,16 +8,15 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ..formats import replacing
 from ..layers import Conv2d, Layer
 from ..training import Evaluation, History
 from ..typing import Array
-from . import style
 from .confusion import plot_confusion
 from .feature_picture import plot_feature_maps
 from .filters import plot_filters
 from .history import plot_history
 from .mistakes import most_confident_mistakes, plot_mistakes
+from .saving import save_figure
 
 
 def save_run_pictures(
@@ -77,19 +76,6 @@ def save_run_pictures(
         pictures["confusion"] = lambda: plot_confusion(evaluation, classes)
         pictures["mistakes"] = lambda: plot_mistakes(x, most_confident_mistakes(evaluation, classes))
     return [save_figure(plot(), Path(folder) / f"{name}.png") for name, plot in pictures.items()]
-
-
-def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
-    """Write a figure as PNG, whole or not at all.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written; an older one is untouched.
-    """
-    with replacing(path) as part:
-        figure.savefig(part, format="png", dpi=style.DPI, metadata={"Software": None}, pil_kwargs={"optimize": True})
-    return Path(path)
 
 
 def _well_read(evaluation: Evaluation) -> int:
