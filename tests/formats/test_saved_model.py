@@ -15,7 +15,8 @@ from cnn_from_scratch import layers as room
 from cnn_from_scratch.errors import FormatError
 from cnn_from_scratch.formats import load_metadata, load_model, save_model
 from cnn_from_scratch.formats.architecture import registry
-from cnn_from_scratch.formats.saved_model import ENTRY, _digest
+from cnn_from_scratch.formats.document import digest
+from cnn_from_scratch.formats.saved_model import ENTRY
 from cnn_from_scratch.formats.tensors import read_tensors, write_tensors
 from cnn_from_scratch.layers import (
     BatchNorm2d,
@@ -257,7 +258,7 @@ def forged(path, architecture, arrays=None, **changes):
     """A file with a right digest, whatever it describes."""
     arrays = arrays or {}
     document = {"version": 1, "architecture": architecture, "metadata": {}, **changes}
-    document.setdefault("sha256", _digest({k: v for k, v in document.items() if k != "sha256"}, arrays))
+    document.setdefault("sha256", digest({k: v for k, v in document.items() if k != "sha256"}, arrays))
     write_tensors(path, arrays, {ENTRY: json.dumps(document)})
 
 

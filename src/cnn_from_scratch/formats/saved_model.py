@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..errors import FormatError
 from ..layers import Layer
 from ..typing import Array
-from .architecture import Spec, build, describe, registry
-from .tensors import parse_json, read_tensors, write_tensors
+from .architecture import build, describe, registry
+from .document import Described, Kind, read_described, write_described
 
 ENTRY = "cnn_from_scratch"
 """Where the description lies in the metadata of the file."""
 
-VERSION = 1
-MAX_TEXT = 4 << 20
-"""The longest description, in characters."""
+MODEL = Kind(ENTRY, "architecture", "architecture and metadata", "save_model")
 
 Metadata = Mapping[str, Any]
-
-
-class _Saved(NamedTuple):
-    """A file, read and found whole, but not yet a model."""
-
-    architecture: Spec
-    metadata: dict[str, Any]
-    arrays: dict[str, Array]
 
 
 def save_model(
@@ -79,12 +68,8 @@ def save_model(
     >>> bool((again.params["0.weight"] == model.params["0.weight"]).all())
     True
     """
-    architecture, arrays = describe(model, registry(layers)), model.params | model.buffers
-    document = {"version": VERSION, "architecture": architecture, "metadata": _as_json(metadata or {})}
-    text = json.dumps({**document, "sha256": _digest(document, arrays)})
-    if len(text) > MAX_TEXT:
-        raise ValueError(f"save_model: architecture and metadata take {len(text)} characters; at most {MAX_TEXT} do")
-    write_tensors(path, arrays, {ENTRY: text})
+    document = {"architecture": describe(model, registry(layers)), "metadata": _as_json(metadata or {})}
+    write_described(MODEL, path, document, model.params | model.buffers)
 
 
 def load_model(path: str | os.PathLike[str], layers: Mapping[str, type[Layer]] | None = None) -> Layer:
@@ -118,16 +103,7 @@ def load_model(path: str | os.PathLike[str], layers: Mapping[str, type[Layer]] |
     """
     known = registry(layers)
     saved = _read(path)
-    numbers = sum(array.size for array in saved.arrays.values())
-    try:
-        model = build(saved.architecture, known, numbers=numbers)
-    except FormatError as error:
-        raise FormatError(f"{path}: {error}") from error.__cause__
-    floating = {array.dtype for array in saved.arrays.values() if array.dtype.kind == "f"}
-    if floating == {np.dtype(np.float64)}:
-        model.astype(np.float64)
-    _fill(path, model, saved.arrays)
-    return model
+    return assemble(path, saved.document["architecture"], saved.arrays, known)
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -138,25 +114,13 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     FormatError, FileNotFoundError
         As for `load_model`.
     """
-    return _read(path).metadata
+    metadata: dict[str, Any] = _read(path).document["metadata"]
+    return metadata
 
 
-def _read(path: str | os.PathLike[str]) -> _Saved:
+def _read(path: str | os.PathLike[str]) -> Described:
     """The parts of the file, compared with its digest."""
-    arrays, header = read_tensors(path)
-    if ENTRY not in header:
-        raise FormatError(f"{path}: holds no architecture; it was not written by save_model")
-    if len(header[ENTRY]) > MAX_TEXT:
-        raise FormatError(f"{path}: its description is longer than {MAX_TEXT} characters")
-    document = parse_json(path, "description", header[ENTRY])
-    if not isinstance(document, dict) or document.get("version") != VERSION:
-        raise FormatError(f"{path}: is not of version {VERSION}, the only one that is known here")
-    digest = document.pop("sha256", None)
-    if document.keys() != {"version", "architecture", "metadata"} or not isinstance(document["metadata"], dict):
-        raise FormatError(f"{path}: its description lacks a part, or has one too many")
-    if digest != _digest(document, arrays):
-        raise FormatError(f"{path}: damaged: what it holds does not match its SHA-256")
-    return _Saved(document["architecture"], document["metadata"], arrays)
+    return read_described(MODEL, path, {"architecture": object, "metadata": dict})
 
 
 def _as_json(metadata: Metadata) -> Any:
@@ -167,15 +131,26 @@ def _as_json(metadata: Metadata) -> Any:
         raise TypeError(f"save_model: metadata cannot be written as JSON: {error}") from error
 
 
-def _digest(document: dict[str, Any], arrays: Mapping[str, Array]) -> str:
-    """SHA-256 of the description and of every array with its name, dtype and shape."""
-    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode())
-    for key in sorted(arrays):
-        array = np.asarray(arrays[key], order="C")
-        array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        digest.update(repr((key, array.dtype.str, array.shape)).encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+def assemble(
+    path: str | os.PathLike[str], architecture: Any, arrays: Mapping[str, Array], known: Mapping[str, type[Layer]]
+) -> Layer:
+    """Make the layers and fill them.
+
+    Raises
+    ------
+    FormatError
+        If the architecture describes no model, or the arrays are not those of this one.
+    """
+    numbers = sum(array.size for array in arrays.values())
+    try:
+        model = build(architecture, known, numbers=numbers)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from error.__cause__
+    floating = {array.dtype for array in arrays.values() if array.dtype.kind == "f"}
+    if floating == {np.dtype(np.float64)}:
+        model.astype(np.float64)
+    _fill(path, model, arrays)
+    return model
 
 
 def _fill(path: str | os.PathLike[str], model: Layer, arrays: Mapping[str, Array]) -> None:
