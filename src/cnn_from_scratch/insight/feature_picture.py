@@ -165,5 +165,6 @@ def _label(ax: Axes, name: str, shape: str) -> None:
     assert isinstance(figure, Figure)
     name = name if len(name) <= MOST_LETTERS else "…" + name[1 - MOST_LETTERS :]
     x, y = style.MARGIN / figure.get_figwidth(), (box.y0 + box.y1) / 2
-    figure.text(x, y, name, va="bottom", fontsize=8.5, color=style.INK, parse_math=False)
-    figure.text(x, y, shape, va="top", fontsize=8, color=style.SOFT)
+    apart = 0.015 / figure.get_figheight()
+    figure.text(x, y + apart, name, va="bottom", fontsize=8.5, color=style.INK, parse_math=False)
+    figure.text(x, y - apart, shape, va="top", fontsize=8, color=style.SOFT)

@@ -115,7 +115,7 @@ def _reach(shape: Shape, scale: float) -> float:
 def _draw_shape(ax: Axes, middle: float, shape: Shape, scale: float) -> None:
     """A stack of maps, or a bar."""
     if len(shape) != 3:
-        height = 0.12 * math.log2(1 + math.prod(shape))
+        height = min(0.12 * math.log2(1 + math.prod(shape)), 1.5 * TALLEST)
         corner = middle - 0.06, CENTRE - height / 2
         ax.add_patch(Rectangle(corner, 0.12, height, facecolor=tint(style.ORANGE, 0.5), edgecolor=style.ORANGE))
         return
