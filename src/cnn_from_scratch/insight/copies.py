@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers import Context
+from ..layers import Context, Layer
 from ..parallel import ALONE
 from ..typing import Array
 
@@ -30,6 +30,10 @@ class Copies:
         self._met: dict[int, tuple[Any, Any]] = {}
         self._flat: dict[int, tuple[Array, Array]] = {}
 
+    def know(self, array: Array, made: Array) -> None:
+        """Take a copy that somebody else has made."""
+        self._met[id(array)], self._met[id(made)] = (array, made), (made, made)
+
     def array(self, array: Array) -> Array:
         """A copy that lies in memory as the array does."""
         made: Array
@@ -39,7 +43,7 @@ class Copies:
                 return made
         made = array.copy(order="K")
         made.setflags(write=False)
-        self._met[id(array)], self._met[id(made)] = (array, made), (made, made)
+        self.know(array, made)
         return made
 
     def flat(self, array: Array) -> Array:
@@ -71,6 +75,19 @@ class Copies:
             return {key: self.value(item) for key, item in value.items()}
         items = [self.value(item) for item in value]
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+
+
+def frozen_copy(model: Layer) -> Layer:
+    """A copy of a model that can be run, but not trained."""
+    copied = copy.deepcopy(model)
+    freeze_arrays(copied)
+    return copied
+
+
+def freeze_arrays(model: Layer) -> None:
+    """Parameters and buffers of a model that belongs to a record cannot be written any more."""
+    for array in (model.params | model.buffers).values():
+        array.setflags(write=False)
 
 
 def _same(kept: Array, array: Array) -> bool:

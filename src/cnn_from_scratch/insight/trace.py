@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +15,8 @@ from ..training.losses import LossPair
 from ..typing import Array
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from .blame import Blame
     from .explain import Explanation
 
@@ -44,7 +48,8 @@ class Trace:
     Attributes
     ----------
     model : Layer
-        A copy of the model, as it was when it was traced: training the model later does not change a trace.
+        A copy of the model, as it was when it was traced, its arrays read-only: training the model later does not
+        change a trace.
     x : (N, ...)
         The batch.
     y : (N, ...) or None
@@ -128,6 +133,12 @@ class Trace:
         how = cache.geometry
         return im2col(layer.input, how.kernel, stride=how.stride, padding=how.padding, dilation=how.dilation)
 
+    def table(self) -> pd.DataFrame:
+        """One row for each layer; see `trace_table`."""
+        from .trace_table import trace_table
+
+        return trace_table(self)
+
     def explain(self, key: str, index: tuple[int, ...]) -> Explanation:
         """Where one number of a layer's output comes from; see `explain`."""
         from .explain import explain
@@ -146,6 +157,17 @@ class Trace:
         from .blame import blame
 
         return blame(self, key, weight=weight, bias=bias, input=input)
+
+    def save(self, path: str | os.PathLike[str], *, layers: Mapping[str, type[Layer]] | None = None) -> None:
+        """Write all of it into one file; see `save_trace`."""
+        from .trace_file import save_trace
+
+        save_trace(self, path, layers=layers)
+
+    def __str__(self) -> str:
+        from .trace_text import trace_text
+
+        return trace_text(self)
 
 
 def trace(

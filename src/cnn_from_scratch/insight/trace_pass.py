@@ -15,7 +15,7 @@ from ..optim import Optimizer
 from ..randomness import Place
 from ..training.losses import Loss, LossPair, as_loss
 from ..typing import Array
-from .copies import Copies
+from .copies import Copies, frozen_copy
 from .features import named_layers
 from .trace import LayerTrace, Trace
 
@@ -92,8 +92,10 @@ class _Seen:
     """What the tap has seen, by the keys of the layers."""
 
     def __init__(self, model: Layer) -> None:
-        self.model = copy.deepcopy(model)  # as it was
+        self.model = frozen_copy(model)  # as it was
         self.keep = Copies()
+        for key, array in self.model.params.items():
+            self.keep.know(model.params[key], array)
         self._single = not isinstance(model, Container)
         self._forward: dict[str, dict[str, Any]] = {}
         self._backward: dict[str, dict[str, Any]] = {}

@@ -63,10 +63,17 @@ class Summary(NamedTuple):
     def __str__(self) -> str:
         head = ("key", "layer", "output", "parameters", "multiply-adds", "memory")
         body = [
-            (r.key, _cut(r.layer), str(r.output_shape), f"{r.parameters:,}", f"{r.multiply_adds:,}", _size(r.bytes))
+            (
+                r.key,
+                _cut(r.layer),
+                str(r.output_shape),
+                f"{r.parameters:,}",
+                f"{r.multiply_adds:,}",
+                readable_bytes(r.bytes),
+            )
             for r in self.rows
         ]
-        total = ("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", _size(self.bytes))
+        total = ("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", readable_bytes(self.bytes))
         widths = [max(len(line[i]) for line in (head, *body, total)) for i in range(len(head))]
         rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
         lines = [_line(head, widths), rule, *(_line(line, widths) for line in body), rule, _line(total, widths)]
@@ -76,7 +83,7 @@ class Summary(NamedTuple):
             if frozen
             else f"{self.parameters:,} parameters"
         )
-        size = _size(self.parameters * np.dtype(self.dtype).itemsize)
+        size = readable_bytes(self.parameters * np.dtype(self.dtype).itemsize)
         return "\n".join([*lines, f"for one example {self.input_shape} in {self.dtype}; {held} take {size}"])
 
     def __repr__(self) -> str:
@@ -160,12 +167,12 @@ def _cut(text: str) -> str:
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 3]}..."
 
 
-def _size(count: int) -> str:
+def readable_bytes(count: int) -> str:
     """Bytes for people.
 
     Examples
     --------
-    >>> _size(576), _size(2048), _size(3 << 20)
+    >>> readable_bytes(576), readable_bytes(2048), readable_bytes(3 << 20)
     ('576 B', '2.0 KiB', '3.0 MiB')
     """
     if count < 1024:
