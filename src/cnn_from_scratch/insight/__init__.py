@@ -16,6 +16,8 @@ from .diagrams import (
 from .feature_picture import plot_feature_maps
 from .features import feature_maps
 from .filters import filter_grid, find_convolution, plot_filters
+from .gradcheck import gradcheck
+from .gradcheck_result import ArrayCheck, GradCheck
 from .history import plot_history
 from .landscape import landscape
 from .mistakes import most_confident_mistakes, plot_mistakes
@@ -24,6 +26,8 @@ from .saving import save_figure
 from .trace import LayerTrace, Trace, trace
 
 __all__ = [
+    "ArrayCheck",
+    "GradCheck",
     "LayerTrace",
     "Trace",
     "draw_gradient_flow",
@@ -35,6 +39,7 @@ __all__ = [
     "feature_maps",
     "filter_grid",
     "find_convolution",
+    "gradcheck",
     "landscape",
     "most_confident_mistakes",
     "most_confused",
