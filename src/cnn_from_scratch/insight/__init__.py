@@ -4,6 +4,8 @@ The only room that imports Matplotlib. Every picture is a function that returns 
 without pyplot; where there is something to compute, a function beside it returns arrays or a DataFrame.
 """
 
+from .attribution_picture import plot_attribution
+from .attributions import plot_attributions
 from .confusion import most_confused, plot_confusion
 from .diagrams import (
     draw_gradient_flow,
@@ -16,18 +18,28 @@ from .diagrams import (
 from .feature_picture import plot_feature_maps
 from .features import feature_maps
 from .filters import filter_grid, find_convolution, plot_filters
+from .gradcam import gradcam, guided_gradcam, last_spatial_layer, plot_gradcam
 from .gradcheck import gradcheck
 from .gradcheck_result import ArrayCheck, GradCheck
+from .guided_backpropagation import guided_backpropagation, plot_guided_backpropagation
 from .history import plot_history
+from .input_gradient import InputGradient, input_gradient
+from .integrated_gradients import IntegratedGradients, integrated_gradients, plot_integrated_gradients
 from .landscape import landscape
 from .mistakes import most_confident_mistakes, plot_mistakes
+from .occlusion import occlusion, plot_occlusion
 from .pictures import save_run_pictures
+from .resize import resize_bilinear
+from .saliency import plot_saliency, saliency
 from .saving import save_figure
+from .smoothgrad import plot_smoothgrad, smoothgrad
 from .trace import LayerTrace, Trace, trace
 
 __all__ = [
     "ArrayCheck",
     "GradCheck",
+    "InputGradient",
+    "IntegratedGradients",
     "LayerTrace",
     "Trace",
     "draw_gradient_flow",
@@ -39,16 +51,34 @@ __all__ = [
     "feature_maps",
     "filter_grid",
     "find_convolution",
+    "gradcam",
     "gradcheck",
+    "guided_backpropagation",
+    "guided_gradcam",
+    "input_gradient",
+    "integrated_gradients",
     "landscape",
+    "last_spatial_layer",
     "most_confident_mistakes",
     "most_confused",
+    "occlusion",
+    "plot_attribution",
+    "plot_attributions",
     "plot_confusion",
     "plot_feature_maps",
     "plot_filters",
+    "plot_gradcam",
+    "plot_guided_backpropagation",
     "plot_history",
+    "plot_integrated_gradients",
     "plot_mistakes",
+    "plot_occlusion",
+    "plot_saliency",
+    "plot_smoothgrad",
+    "resize_bilinear",
+    "saliency",
     "save_figure",
     "save_run_pictures",
+    "smoothgrad",
     "trace",
 ]
