@@ -92,6 +92,7 @@ def test_the_check_says_what_differs(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(make_visuals.matplotlib, "__version__", make_visuals.pinned("matplotlib", PYPROJECT))
     monkeypatch.setattr(make_visuals, "HERE", tmp_path / "visuals")
     monkeypatch.setattr(make_visuals, "PICTURES", {"im2col": make_visuals.PICTURES["im2col"]})
+    monkeypatch.setattr(make_visuals, "ANIMATIONS", {})
     shutil.copy(PYPROJECT, tmp_path)
     (tmp_path / "visuals").mkdir()
     make_visuals.write(tmp_path / "visuals", ["im2col"])
@@ -102,6 +103,19 @@ def test_the_check_says_what_differs(tmp_path, monkeypatch, capsys):
     svg.write_text(svg.read_text().replace("#1f2328", "#1f2329"))
     assert make_visuals.main("--check") == 1
     assert capsys.readouterr().out.startswith("im2col.svg: other bytes\n")
+
+
+def test_the_check_says_what_is_not_tidy(tmp_path, monkeypatch, capsys):
+    import make_visuals
+
+    def untidy_picture():
+        figure = make_visuals.PICTURES["im2col"]()
+        figure.axes[0].text(1, 5.7, "words on words")
+        return figure
+
+    monkeypatch.setattr(make_visuals, "PICTURES", {**make_visuals.PICTURES, "planted": untidy_picture})
+    assert make_visuals.write(tmp_path, ["planted"]) == 1
+    assert "planted: 'words on words' crosses the edge of a cell\n" in capsys.readouterr().err
 
 
 def test_another_matplotlib_is_refused(monkeypatch, capsys):

@@ -1,10 +1,10 @@
 """Make the pictures of this folder, or compare them with what the code makes now.
 
-    python visuals/make_visuals.py             every picture, as SVG and PNG
+    python visuals/make_visuals.py             every picture, as SVG and PNG; what moves, as SVG and GIF
     python visuals/make_visuals.py --check     which ones differ: SVG byte for byte, PNG and GIF by pixels
 
-A picture is a function that returns a figure, under its name in PICTURES. Nothing in them is typed: the package
-computes every number, count and shape.
+A picture is a function that returns a figure, under its name in PICTURES; one that moves returns an animation, in
+ANIMATIONS. Nothing in them is typed: the package computes every number, count and shape.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ from cnn_from_scratch.insight import (
     draw_sliding_window,
     save_figure,
 )
+from cnn_from_scratch.insight.animation import Animation, save_animation
+from cnn_from_scratch.insight.diagrams import animate_sliding_window
 from cnn_from_scratch.insight.style import on_card
+from cnn_from_scratch.insight.tidiness import untidy
 from cnn_from_scratch.models import mnist_cnn
 
 HERE = Path(__file__).resolve().parent
@@ -63,39 +66,67 @@ PICTURES: dict[str, Callable[[], Figure]] = {
 }
 
 
+LARGER_IMAGE = np.array([[1, 2, 0, 3, 1], [4, 5, 1, 0, 2], [2, 7, 6, 1, 0], [0, 3, 8, 9, 4], [1, 0, 2, 5, 3]], float)
+
+ANIMATIONS: dict[str, Callable[[], Animation]] = {
+    "sliding_filter": lambda: animate_sliding_window(LARGER_IMAGE, SOBEL),
+}
+
+
 def main(*arguments: str) -> int:
     """Write every picture, or compare; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=HERE, help="where to write (default: this folder)")
-    parser.add_argument("--only", nargs="+", metavar="NAME", default=PICTURES, choices=PICTURES, help="these alone")
+    names = [*PICTURES, *ANIMATIONS]
+    parser.add_argument("--only", nargs="+", metavar="NAME", default=names, choices=names, help="these alone")
     parser.add_argument("--check", action="store_true", help="write nothing: compare with what is there")
     options = parser.parse_args(arguments)
     return check() if options.check else write(options.folder, options.only)
 
 
 def write(folder: Path, names: Iterable[str]) -> int:
-    """SVG and PNG of every picture, and how large they are."""
+    """Two files of every picture, how large they are, and what is not tidy in them."""
+    faults = 0
     for name in names:
-        figure = on_card(PICTURES[name]())
-        for suffix in (".svg", ".png"):
-            path = save_figure(figure, folder / f"{name}{suffix}")
-            print(f"{path}  {path.stat().st_size / 1000:.0f} kB")
-    return 0
+        paths, found = write_picture(folder, name) if name in PICTURES else write_animation(folder, name)
+        faults += len(found)
+        print(*(f"{path}  {path.stat().st_size / 1000:.0f} kB" for path in paths), sep="\n")
+        print(*(f"{name}: {fault}\n" for fault in dict.fromkeys(found)), sep="", end="", file=sys.stderr)
+    return 1 if faults else 0
+
+
+def write_picture(folder: Path, name: str) -> tuple[list[Path], list[str]]:
+    """A picture as SVG and PNG; the files, and what is not tidy."""
+    figure = on_card(PICTURES[name]())
+    return [save_figure(figure, folder / f"{name}{suffix}") for suffix in (".svg", ".png")], untidy(figure)
+
+
+def write_animation(folder: Path, name: str) -> tuple[list[Path], list[str]]:
+    """What moves, as SVG and GIF; the files, and what is not tidy in any step."""
+    animation = ANIMATIONS[name]()
+    on_card(animation.figure)
+    found = []
+    for step in range(animation.steps):
+        animation.show(step)
+        found += untidy(animation.figure)
+    return [save_animation(animation, folder / f"{name}{suffix}") for suffix in (".svg", ".gif")], found
 
 
 def check() -> int:
-    """Say which pictures of this folder are not what the code makes now."""
+    """Say which pictures of this folder are not what the code makes now, or are not tidy."""
     version = pinned("matplotlib", HERE.parent / "pyproject.toml")
     if matplotlib.__version__ != version:
         print(f"pictures are compared under Matplotlib {version} (pyproject.toml, dev), not {matplotlib.__version__}")
         return 2
-    with TemporaryDirectory() as folder, redirect_stdout(None):
-        write(Path(folder), PICTURES)
+    with TemporaryDirectory() as folder:
+        with redirect_stdout(None):
+            faults = write(Path(folder), [*PICTURES, *ANIMATIONS])
         found = differences(Path(folder), HERE)
-    print("\n".join(found) or f"{len(PICTURES)} pictures are what the code makes")
     if found:
-        print("python visuals/make_visuals.py makes them again")
-    return 1 if found else 0
+        print(*found, "python visuals/make_visuals.py makes them again", sep="\n")
+    elif not faults:
+        print(f"{len(PICTURES) + len(ANIMATIONS)} pictures are what the code makes")
+    return 1 if found or faults else 0
 
 
 if __name__ == "__main__":
