@@ -4,6 +4,7 @@ The only room that imports Matplotlib. Every picture is a function that returns 
 without pyplot; where there is something to compute, a function beside it returns arrays or a DataFrame.
 """
 
+from .activation_maximization import ActivationMaximum, maximize_activation, plot_activation_maxima
 from .attribution_picture import plot_attribution
 from .attributions import plot_attributions
 from .confusion import most_confused, plot_confusion
@@ -15,6 +16,7 @@ from .diagrams import (
     draw_shapes,
     draw_sliding_window,
 )
+from .feature_inversion import FeatureInversion, invert_features, plot_feature_inversion
 from .feature_picture import plot_feature_maps
 from .features import feature_maps
 from .filters import filter_grid, find_convolution, plot_filters
@@ -23,6 +25,8 @@ from .gradcheck import gradcheck
 from .gradcheck_result import ArrayCheck, GradCheck
 from .guided_backpropagation import guided_backpropagation, plot_guided_backpropagation
 from .history import plot_history
+from .image_optimizer import Ascent, Regularizers, ascend
+from .image_priors import alpha_norm, gaussian_blur, total_variation
 from .input_gradient import InputGradient, input_gradient
 from .integrated_gradients import IntegratedGradients, integrated_gradients, plot_integrated_gradients
 from .landscape import landscape
@@ -34,14 +38,21 @@ from .saliency import plot_saliency, saliency
 from .saving import save_figure
 from .smoothgrad import plot_smoothgrad, smoothgrad
 from .trace import LayerTrace, Trace, trace
+from .until import model_until
 
 __all__ = [
+    "ActivationMaximum",
     "ArrayCheck",
+    "Ascent",
+    "FeatureInversion",
     "GradCheck",
     "InputGradient",
     "IntegratedGradients",
     "LayerTrace",
+    "Regularizers",
     "Trace",
+    "alpha_norm",
+    "ascend",
     "draw_gradient_flow",
     "draw_im2col",
     "draw_overlaps",
@@ -51,20 +62,26 @@ __all__ = [
     "feature_maps",
     "filter_grid",
     "find_convolution",
+    "gaussian_blur",
     "gradcam",
     "gradcheck",
     "guided_backpropagation",
     "guided_gradcam",
     "input_gradient",
     "integrated_gradients",
+    "invert_features",
     "landscape",
     "last_spatial_layer",
+    "maximize_activation",
+    "model_until",
     "most_confident_mistakes",
     "most_confused",
     "occlusion",
+    "plot_activation_maxima",
     "plot_attribution",
     "plot_attributions",
     "plot_confusion",
+    "plot_feature_inversion",
     "plot_feature_maps",
     "plot_filters",
     "plot_gradcam",
@@ -80,5 +97,6 @@ __all__ = [
     "save_figure",
     "save_run_pictures",
     "smoothgrad",
+    "total_variation",
     "trace",
 ]
