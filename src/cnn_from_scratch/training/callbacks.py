@@ -6,6 +6,8 @@ import math
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
+from ..data import Batch
+from ..errors import NotFiniteError
 from ..layers import Layer
 from ..optim import ExponentialMovingAverage, Optimizer
 from ..typing import Array
@@ -24,6 +26,7 @@ class Progress(NamedTuple):
     steps_per_epoch: int
     epochs: int
     validates: bool = False  # whether there is something to measure val_loss and val_accuracy on
+    batch: Batch | None = None  # the examples of this step; None before the first
 
 
 class Callback:
@@ -38,6 +41,9 @@ class Callback:
 
     def on_step_end(self, progress: Progress, result: StepResult) -> None:
         """After the parameters were updated."""
+
+    def on_not_finite(self, progress: Progress, error: NotFiniteError) -> None:
+        """Loss or gradients of a step are NaN or infinite: the training ends with this error."""
 
     def before_evaluation(self, progress: Progress) -> None:
         """After the last step of an epoch, before validation."""

@@ -10,7 +10,7 @@ import numpy as np
 from ..layers import Context, Layer
 from ..layers.fusion import as_program
 from ..layers.predict import in_fast_order
-from ..layers.program import Commit
+from ..layers.program import Commit, Program
 from ..ops.memory import Store, empty_like, recycled
 from ..parallel import ALONE, Group, Member, shard_slices
 from ..randomness import Place
@@ -33,12 +33,22 @@ class StepResult(NamedTuple):
             layer.commit(kept)
 
 
-class _Shard(NamedTuple):
+class Shard(NamedTuple):
+    """What one shard brings: sums over its examples, and gradients that are its part of the mean's."""
+
     loss: float
-    divisor: float
+    divisor: float  # of the whole batch
     grads: dict[str, Array]
     correct: int | None
     commits: Sequence[Commit]
+
+
+class ShardTask(NamedTuple):
+    """The examples of one shard, and where in the run they are."""
+
+    x: Array
+    y: Array
+    place: Place | None
 
 
 def compute_gradients(
@@ -56,32 +66,46 @@ def compute_gradients(
     Each shard sums its losses; the divisor of the mean belongs to the whole batch, so that ignored targets, class
     weights and a short last batch count as they would without shards. Large arrays are taken from `store`.
     """
-    trainable = model.trainable
-    program = as_program(model)
     store = Store() if store is None else store
+    program, tasks = as_program(model), share(x, y, place, group.size)
+    shards = group.run(lambda member: compute_shard(tasks[member.rank], member, model, program, loss, store))
+    return combine(shards, len(x), store)
 
-    @np.errstate(over="ignore", invalid="ignore")  # infinity and NaN go on, as IEEE 754 has it: the caller looks
-    def run(member: Member) -> _Shard:
-        part = shard_slices(len(x), member.size)[member.rank]
-        rng = None if place is None else place._replace(shard=member.rank)
-        with recycled(store):
-            output, caches = program.forward(in_fast_order(x[part]), Context(train=True, rng=rng, group=member))
-            commits = program.commits(caches)
-            total, cache = loss.forward(output, y[part], reduction="sum")
-            own = float(getattr(cache, "divisor", len(output)))
-            divisor = float(member.sum([np.array(own)])[0])
-            if divisor == 0:
-                raise ValueError(f"loss {loss.name}: the mean over no example is undefined; every target is ignored")
-            _, grads = program.backward(loss.backward(cache, 1 / divisor), caches, need_dx=False)
-        kept = {key: grad for key, grad in grads.items() if key in trainable}
-        return _Shard(float(total), divisor, kept, count_correct(output, y[part]), commits)
 
-    shards = group.run(run)
+def share(x: Array, y: Array, place: Place | None, shards: int) -> list[ShardTask]:
+    """A batch cut into tasks."""
+    places = [None if place is None else place._replace(shard=rank) for rank in range(shards)]
+    return [
+        ShardTask(x[part], y[part], place) for part, place in zip(shard_slices(len(x), shards), places, strict=True)
+    ]
+
+
+@np.errstate(over="ignore", invalid="ignore")  # infinity and NaN go on, as IEEE 754 has it: the caller looks
+def compute_shard(task: ShardTask, member: Member, model: Layer, program: Program, loss: Loss, store: Store) -> Shard:
+    """One shard's way forward and back; `program` is that of the model."""
+    x, y, place = task
+    trainable = model.trainable
     with recycled(store):
-        grads = {key: _sum([shard.grads[key] for shard in shards]) for key in shards[0].grads}
-    correct = None if shards[0].correct is None else sum(shard.correct or 0 for shard in shards)
-    mean = sum(shard.loss for shard in shards) / shards[0].divisor
-    return StepResult(mean, grads, correct, len(x), shards[0].commits)
+        output, caches = program.forward(in_fast_order(x), Context(train=True, rng=place, group=member))
+        commits = program.commits(caches)
+        total, cache = loss.forward(output, y, reduction="sum")
+        own = float(getattr(cache, "divisor", len(output)))
+        divisor = float(member.sum([np.array(own)])[0])
+        if divisor == 0:
+            raise ValueError(f"loss {loss.name}: the mean over no example is undefined; every target is ignored")
+        _, grads = program.backward(loss.backward(cache, 1 / divisor), caches, need_dx=False)
+    kept = {key: grad for key, grad in grads.items() if key in trainable}
+    return Shard(float(total), divisor, kept, count_correct(output, y), commits)
+
+
+def combine(shards: Sequence[Shard], examples: int, store: Store) -> StepResult:
+    """What the shards have brought, together."""
+    first = shards[0]
+    with recycled(store):
+        grads = {key: _sum([shard.grads[key] for shard in shards]) for key in first.grads}
+    correct = None if first.correct is None else sum(shard.correct or 0 for shard in shards)
+    mean = sum(shard.loss for shard in shards) / first.divisor
+    return StepResult(mean, grads, correct, examples, first.commits)
 
 
 def count_correct(output: Array, targets: Array) -> int | None:

@@ -9,15 +9,17 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from ..errors import NotFiniteError
 from ..layers import Context, Layer
 from ..layers.predict import as_model_input, in_fast_order
 from ..ops.memory import Store, recycled
 from ..optim import Adam, Optimizer, clip_grad_norm, clip_grad_value
-from ..parallel import Group, default_shards, open_group
+from ..parallel import default_shards
 from ..randomness import Place
 from ..typing import Array
 from .losses import Loss, LossPair, as_loss
-from .step import StepResult, compute_gradients
+from .step import StepResult
+from .teams import Team, Workers, open_team
 
 Step: TypeAlias = Callable[[Array, Array], StepResult]
 """step(x, y): learn from one batch."""
@@ -29,7 +31,7 @@ class Setting(NamedTuple):
     model: Layer
     optimizer: Optimizer
     loss: Loss
-    group: Group
+    team: Team  # who computes the shards of a batch
     store: Store  # where the large arrays of a step come from, and go back to
     clip_norm: float | None = None
     clip_value: float | None = None
@@ -45,16 +47,17 @@ def training_steps(
     clip_norm: float | None = None,
     clip_value: float | None = None,
     shards: int | None = None,
+    workers: Workers = "auto",
     seed: int = 0,
 ) -> Iterator[Step]:
     """A function that trains a model on one batch, for a loop of your own.
 
-    While the block is open, the threads of the shards wait for the next batch, BLAS is held to one thread each, and
+    While the block is open, the workers of the shards wait for the next batch, BLAS is held to one thread each, and
     the memory of one step serves the next.
 
     Parameters
     ----------
-    model, optimizer, loss, label_smoothing, clip_norm, clip_value, shards
+    model, optimizer, loss, label_smoothing, clip_norm, clip_value, shards, workers
         See `fit`.
     seed : int
         Decides dropout, together with the number of the step.
@@ -77,8 +80,8 @@ def training_steps(
     optimizer = Adam() if optimizer is None else optimizer
     chosen = as_loss(loss, label_smoothing=label_smoothing)
     count = 0
-    with open_group(default_shards() if shards is None else shards) as group:
-        setting = Setting(model, optimizer, chosen, group, Store(), clip_norm, clip_value)
+    with open_team(model, chosen, default_shards() if shards is None else shards, workers) as team:
+        setting = Setting(model, optimizer, chosen, team, Store(), clip_norm, clip_value)
 
         def step(x: Array, y: Array) -> StepResult:
             nonlocal count
@@ -95,7 +98,7 @@ def take_step(how: Setting, x: Array, y: Array, place: Place) -> StepResult:
     x = as_model_input("fit", model, x)
     if y.dtype.kind == "f":
         y = y.astype(model.dtype, copy=False)
-    result = compute_gradients(model, x, y, how.loss, group=how.group, place=place, store=how.store)
+    result = how.team.compute(x, y, place, how.store)
     _check_finite(model, x, result, place)  # says what an overflow on the way has come to
     grads = result.grads
     if how.clip_value is not None:
@@ -114,11 +117,11 @@ def _check_finite(model: Layer, x: Array, result: StepResult, place: Place) -> N
     if not math.isfinite(result.loss):
         key = _first_layer_not_finite(model, x, place)
         layer = "all layers' outputs are finite" if key is None else f"layer {key!r} is the first to give such numbers"
-        raise FloatingPointError(f"fit: the loss is {result.loss} ({layer}) {where}")
+        raise NotFiniteError(f"fit: the loss is {result.loss} ({layer}) {where}", key)
     with np.errstate(over="ignore", invalid="ignore"):
         bad = [key for key, grad in result.grads.items() if not np.isfinite(grad.sum())]
     if bad:
-        raise FloatingPointError(f"fit: the gradient of {bad[-1]!r} is not finite {where}")
+        raise NotFiniteError(f"fit: the gradient of {bad[-1]!r} is not finite {where}", bad[-1])
 
 
 def _first_layer_not_finite(model: Layer, x: Array, place: Place) -> str | None:
