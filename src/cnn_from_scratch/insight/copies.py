@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -80,14 +81,15 @@ class Copies:
 def frozen_copy(model: Layer) -> Layer:
     """A copy of a model that can be run, but not trained."""
     copied = copy.deepcopy(model)
-    freeze_arrays(copied)
+    freeze_arrays(copied.params, copied.buffers)
     return copied
 
 
-def freeze_arrays(model: Layer) -> None:
-    """Parameters and buffers of a model that belongs to a record cannot be written any more."""
-    for array in (model.params | model.buffers).values():
-        array.setflags(write=False)
+def freeze_arrays(*dicts: Mapping[str, Array]) -> None:
+    """What belongs to a record cannot be written any more."""
+    for arrays in dicts:
+        for array in arrays.values():
+            array.setflags(write=False)
 
 
 def _same(kept: Array, array: Array) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..layers import Container, Layer
-from ..ops import ConvCache, im2col
+from ..layers import Container, Conv2d, Layer
+from ..ops import im2col
 from ..optim import Optimizer
 from ..randomness import Place
 from ..training.losses import LossPair
@@ -127,11 +127,11 @@ class Trace:
         array([[[1., 2.],
                 [2., 3.]]], dtype=float32)
         """
-        layer, cache = self[key], self[key].cache
-        if not isinstance(cache, ConvCache):
-            raise TypeError(f"columns: layer {key!r} = {layer.layer!r} is no convolution, so it has no columns")
-        how = cache.geometry
-        return im2col(layer.input, how.kernel, stride=how.stride, padding=how.padding, dilation=how.dilation)
+        conv = self[key].layer
+        if not isinstance(conv, Conv2d):
+            raise TypeError(f"columns: layer {key!r} = {conv!r} is no convolution, so it has no columns")
+        x, kernel_size = self[key].input, conv.kernel_size
+        return im2col(x, kernel_size, stride=conv.stride, padding=conv.padding, dilation=conv.dilation)
 
     def table(self) -> pd.DataFrame:
         """One row for each layer; see `trace_table`."""

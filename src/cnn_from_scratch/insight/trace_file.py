@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import FormatError, ShapeError
+from ..errors import FormatError
 from ..formats.architecture import describe, registry
 from ..formats.document import Kind, read_described, write_described
 from ..formats.saved_model import assemble
@@ -108,7 +108,7 @@ def load_trace(path: Path, *, layers: Mapping[str, type[Layer]] | None = None) -
     document, arrays = read_described(TRACE, path, PARTS)
     own = {name.removeprefix(MODEL): array for name, array in arrays.items() if name.startswith(MODEL)}
     model = assemble(path, document["architecture"], own, known)
-    freeze_arrays(model)
+    freeze_arrays(arrays, model.params, model.buffers)
     held = {MODEL + key: array for key, array in (model.params | model.buffers).items()}
     try:
         return _decode(document, model, Reader(arrays | held), shapes=not layers)
@@ -171,8 +171,8 @@ def _check_shape(seen: LayerTrace) -> None:
     """Raise unless the output has the shape that the layer makes of the input."""
     try:
         expected = seen.layer.output_shape(seen.input.shape[1:])
-    except ShapeError as error:
-        raise FormatError(f"layer {seen.key!r} does not take its input: {error}") from error
+    except Exception as error:  # a layer made from a file can have arguments that no caller would give it
+        raise FormatError(f"layer {seen.key!r} does not take its input: {type(error).__name__}: {error}") from error
     _require(seen.output.shape[1:] == expected, f"layer {seen.key!r} cannot give {seen.output.shape[1:]}")
 
 
