@@ -20,7 +20,7 @@ from .feature_inversion import FeatureInversion, invert_features, plot_feature_i
 from .feature_picture import plot_feature_maps
 from .features import feature_maps
 from .filters import filter_grid, find_convolution, plot_filters
-from .gradcam import gradcam, guided_gradcam, last_spatial_layer, plot_gradcam
+from .gradcam import gradcam, guided_gradcam, plot_gradcam
 from .gradcheck import gradcheck
 from .gradcheck_result import ArrayCheck, GradCheck
 from .guided_backpropagation import guided_backpropagation, plot_guided_backpropagation
@@ -33,10 +33,13 @@ from .landscape import landscape
 from .mistakes import most_confident_mistakes, plot_mistakes
 from .occlusion import occlusion, plot_occlusion
 from .pictures import save_run_pictures
+from .randomization import model_randomization
+from .randomization_picture import plot_model_randomization
 from .resize import resize_bilinear
 from .saliency import plot_saliency, saliency
 from .saving import save_figure
 from .smoothgrad import plot_smoothgrad, smoothgrad
+from .spatial_layers import last_spatial_layer
 from .trace import LayerTrace, Trace, trace
 from .until import model_until
 
@@ -73,6 +76,7 @@ __all__ = [
     "landscape",
     "last_spatial_layer",
     "maximize_activation",
+    "model_randomization",
     "model_until",
     "most_confident_mistakes",
     "most_confused",
@@ -89,6 +93,7 @@ __all__ = [
     "plot_history",
     "plot_integrated_gradients",
     "plot_mistakes",
+    "plot_model_randomization",
     "plot_occlusion",
     "plot_saliency",
     "plot_smoothgrad",

@@ -18,7 +18,7 @@ from ..ops import softmax_forward
 from ..ops.utils import check_rank
 from ..typing import Array
 from . import style
-from .input_gradient import Target, as_classifier_input, target_classes
+from .targets import Target, as_classifier_input, target_classes
 
 INCHES = 2.5
 """Width of each of the two pictures."""
@@ -122,7 +122,9 @@ def draw_map(ax: Axes, image: Array, shown: Array, *, signed: bool, extent: Exte
     ax.imshow(_trace(image), interpolation="nearest", extent=extent)
     left, right, bottom, top = drawn.get_extent()
     ax.add_patch(
-        Rectangle((left, bottom), right - left, top - bottom, fill=False, edgecolor=style.FAINT, clip_on=False)
+        Rectangle(
+            (left, bottom), right - left, top - bottom, fill=False, edgecolor=style.FAINT, linewidth=0.8, clip_on=False
+        )
     )
     ax.set_axis_off()
     return drawn

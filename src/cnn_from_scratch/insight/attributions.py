@@ -16,13 +16,14 @@ from ..ops.utils import check_rank, check_shape
 from ..typing import Array
 from . import style
 from .attribution_picture import as_map, draw_map, stretched
-from .gradcam import gradcam, has_maps
+from .gradcam import gradcam
 from .guided_backpropagation import guided_backpropagation, has_rectifier
-from .input_gradient import Target, as_classifier_input, target_classes
 from .integrated_gradients import integrated_gradients
 from .occlusion import occlusion
 from .saliency import saliency
 from .smoothgrad import smoothgrad
+from .spatial_layers import has_maps
+from .targets import Target, as_classifier_input, target_classes
 
 MOST_IMAGES = 8
 INCHES, STEP, WORDS, HEAD = 1.15, 1.23, 0.22, 0.34
@@ -117,22 +118,26 @@ def plot_attributions(
     x = as_classifier_input("plot_attributions", model, x)
     numbers = target_classes("plot_attributions", model, x, target)[:MOST_IMAGES]
     x = x[:MOST_IMAGES]
-    chosen = [METHODS[name] for name in _names(model, x, methods)]
+    chosen = [METHODS[name] for name in chosen_methods("plot_attributions", model, x, methods)]
     maps = [method.maps(model, x, numbers, seed) for method in chosen]
     return _draw(model, x, numbers, x if images is None else images, classes, chosen, maps)
 
 
-def _names(model: Layer, x: Array, methods: Sequence[str] | None) -> list[str]:
-    """Which methods are drawn."""
+def chosen_methods(function: str, model: Layer, x: Array, methods: Sequence[str] | None) -> list[str]:
+    """The names of the methods asked for, or of all that the model allows.
+
+    Examples
+    --------
+    >>> from cnn_from_scratch.layers import Flatten
+    >>> chosen_methods("example", Flatten(), np.zeros((1, 1, 2, 2)), None)
+    ['saliency', 'smoothgrad', 'integrated_gradients', 'occlusion']
+    """
     if methods is None:
-        left_out = [
-            *([] if has_rectifier(model) else ["guided_backpropagation"]),
-            *([] if has_maps(model, x.shape[1:]) else ["gradcam"]),
-        ]
-        return [name for name in METHODS if name not in left_out]
+        missing = {"guided_backpropagation": not has_rectifier(model), "gradcam": not has_maps(model, x.shape[1:])}
+        return [name for name in METHODS if not missing.get(name)]
     for name in methods:
         if name not in METHODS:
-            raise ValueError(f"plot_attributions: methods must be among {', '.join(METHODS)}, got {name!r}")
+            raise ValueError(f"{function}: methods must be among {', '.join(METHODS)}, got {name!r}")
     return list(methods)
 
 

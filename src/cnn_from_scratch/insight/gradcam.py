@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ..errors import ShapeError
-from ..layers import (
-    AdaptiveAvgPool2d,
-    AdaptiveMaxPool2d,
-    AvgPool2d,
-    Context,
-    GlobalAvgPool2d,
-    GlobalMaxPool2d,
-    Layer,
-    MaxPool2d,
-)
+from ..layers import Layer
 from ..ops.utils import check_rank
 from ..typing import Array
 from .attribution_picture import draw_one, subject
-from .features import named_layers
 from .guided_backpropagation import guided_backpropagation
-from .input_gradient import BATCH, Target, as_classifier_input, score_gradient, target_classes
+from .input_gradient import BATCH, score_gradient
 from .resize import resize_bilinear
-
-POOLS = (MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, AdaptiveMaxPool2d, GlobalAvgPool2d, GlobalMaxPool2d)
-"""What makes maps coarser and adds nothing to them."""
+from .spatial_layers import last_spatial_layer
+from .targets import Target, as_classifier_input, target_classes
 
 Alpha: TypeAlias = Literal["mean", "each"]
 
@@ -91,7 +80,7 @@ def gradcam(
     --------
     Two maps of 1x2, of which the score takes 2 * mean of the first - mean of the second: alpha = (2/2, -1/2).
 
-    >>> from cnn_from_scratch.layers import Flatten, Linear, ReLU, Sequential
+    >>> from cnn_from_scratch.layers import Flatten, GlobalAvgPool2d, Linear, ReLU, Sequential
     >>> model = Sequential(ReLU(), GlobalAvgPool2d(), Flatten(), Linear(2, 1, bias=False))
     >>> model.params["3.weight"] = np.array([[2.0, -1.0]], np.float32)
     >>> x = np.array([[[[1.0, 5.0]], [[4.0, 4.0]]]], np.float32)
@@ -137,7 +126,7 @@ def guided_gradcam(
 
     Examples
     --------
-    >>> from cnn_from_scratch.layers import Flatten, Linear, ReLU, Sequential
+    >>> from cnn_from_scratch.layers import Flatten, GlobalAvgPool2d, Linear, ReLU, Sequential
     >>> model = Sequential(ReLU(), GlobalAvgPool2d(), Flatten(), Linear(1, 1, bias=False))
     >>> model.params["3.weight"] = np.array([[2.0]], np.float32)
     >>> guided_gradcam(model, np.array([[[[-1.0, 5.0]]]], np.float32))  # gradients (0, 1), cam (0, 5)
@@ -148,62 +137,6 @@ def guided_gradcam(
     classes = target_classes("guided_gradcam", model, x, target)
     cam = gradcam(model, x, classes, key=key, batch_size=batch_size)
     return guided_backpropagation(model, x, classes, batch_size=batch_size) * cam[:, None]
-
-
-def last_spatial_layer(model: Layer, input_shape: tuple[int, ...]) -> str:
-    """The key of the last layer that still gives maps of more than one pixel, other than a pooling layer.
-
-    Maps before a pool are finer than those after it, and hold the same: of VGG, the paper takes what goes into the
-    last pool, too. Of a container and the layer it ends with, it is the layer.
-
-    Parameters
-    ----------
-    model : Layer
-    input_shape : (C, H, W)
-        Shape of one example.
-
-    Returns
-    -------
-    key : str
-
-    Raises
-    ------
-    ValueError
-        If no layer gives maps.
-
-    Examples
-    --------
-    >>> from cnn_from_scratch.models import mnist_cnn, resnet20
-    >>> last_spatial_layer(mnist_cnn(), (1, 28, 28)), last_spatial_layer(resnet20(), (3, 32, 32))
-    ('relu2', 'layer3.2.relu2')
-    """
-    spatial = _spatial_layers(model, input_shape)
-    if not spatial:
-        raise ValueError("last_spatial_layer: no layer but pools gives maps of more than one pixel")
-    return spatial[-1]
-
-
-def has_maps(model: Layer, input_shape: tuple[int, ...]) -> bool:
-    """Whether there is a layer for Grad-CAM to look at."""
-    return bool(_spatial_layers(model, input_shape))
-
-
-def _spatial_layers(model: Layer, input_shape: tuple[int, ...]) -> list[str]:
-    """The keys of the layers, without pools, that give maps of more than one pixel, in order."""
-    layers = dict(named_layers(model))
-    spatial: list[str] = []
-    previous: Array | None = None
-
-    def tap(key: str, phase: str, values: Mapping[str, Any]) -> None:
-        nonlocal previous
-        y = values["output"]
-        same = y is previous  # a container gives what its last layer gave
-        if not same and y.ndim == 4 and y.shape[2] * y.shape[3] > 1 and not isinstance(layers.get(key), POOLS):
-            spatial.append(key)
-        previous = y
-
-    model.forward(np.zeros((1, *input_shape), model.dtype), Context(tap=tap))
-    return spatial
 
 
 def plot_gradcam(

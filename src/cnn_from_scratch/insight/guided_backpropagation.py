@@ -14,7 +14,8 @@ from ..layers.base import Grads, Layer, Shape
 from ..ops.memory import empty_like
 from ..typing import Array
 from .attribution_picture import draw_one, subject
-from .input_gradient import BATCH, Target, score_gradient
+from .input_gradient import BATCH, score_gradient
+from .targets import Target
 
 RECTIFIERS = (ReLU, LeakyReLU, PReLU, ELU, GELU, SiLU, Softplus)
 """What the rule holds for: layers that let pass what is positive."""

@@ -13,7 +13,7 @@ from ..ops.utils import check_rank, pair
 from ..typing import Array, Pair
 from .attribution_picture import draw_one, subject
 from .baseline import Baseline, as_baseline
-from .input_gradient import Target, as_classifier_input, batches, target_classes
+from .targets import Target, as_classifier_input, batches, target_classes
 
 BATCH = 256
 """So many covered images are looked at together, unless told otherwise."""

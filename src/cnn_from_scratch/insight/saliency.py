@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from ..layers import Layer
 from ..typing import Array
 from .attribution_picture import draw_one, subject
-from .input_gradient import BATCH, Target, score_gradient
+from .input_gradient import BATCH, score_gradient
+from .targets import Target
 
 
 def saliency(model: Layer, x: Array, target: Target = None, *, batch_size: int = BATCH) -> Array:

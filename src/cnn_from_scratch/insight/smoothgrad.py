@@ -11,7 +11,8 @@ from ..layers import Layer
 from ..randomness import derive
 from ..typing import Array
 from .attribution_picture import draw_one, subject
-from .input_gradient import BATCH, Target, as_classifier_input, score_gradient, target_classes
+from .input_gradient import BATCH, score_gradient
+from .targets import Target, as_classifier_input, target_classes
 
 
 def smoothgrad(
