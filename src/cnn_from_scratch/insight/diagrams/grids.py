@@ -35,26 +35,34 @@ def board(columns: float, rows: float, title: str, caption: str) -> tuple[Figure
 
 
 def draw_grid(
-    ax: Axes, numbers: Array, left: float, top: float, *, name: str = "", fill: Colour | Array = "white"
+    ax: Axes,
+    numbers: Array,
+    left: float,
+    top: float,
+    *,
+    name: str = "",
+    fill: Colour | Array = "white",
+    wide: float = 1,
 ) -> None:
     """A 2-d array with its upper left corner at (left, top), a name above it, cells filled in one or many colours.
 
-    NaN is an empty cell. `fill` is a colour, or an array of them, (rows, columns, 3).
+    NaN is an empty cell. `fill` is a colour, or an array of them, (rows, columns, 3). A cell is `wide` units wide.
     """
     rows, columns = numbers.shape
     colours = np.broadcast_to(np.array(to_rgb(fill) if isinstance(fill, str | tuple) else fill), (rows, columns, 3))
     places = list(np.ndindex(rows, columns))
-    cells = [Rectangle((left + column, top + row), 1, 1) for row, column in places]
+    cells = [Rectangle((left + column * wide, top + row), wide, 1) for row, column in places]
     faces = [tuple(colours[place]) for place in places]
     ax.add_collection(PatchCollection(cells, facecolor=faces, edgecolor=style.FAINT, linewidth=0.7, clip_on=False))
     for row, column in places:
         if not np.isnan(numbers[row, column]):
             ink = style.INK if colours[row, column].mean() > 0.5 else "white"
             words = said(float(numbers[row, column]))
-            write(ax, left + column + 0.5, top + row + 0.52, words, ink, size=8.5 if len(words) <= 3 else 7)
-    outline(ax, left, top, columns, rows, style.SOFT, width=0.9)
+            size = 8.5 if len(words) <= 4 * wide - 1 else 7
+            write(ax, left + (column + 0.5) * wide, top + row + 0.52, words, ink, size=size)
+    outline(ax, left, top, columns * wide, rows, style.SOFT, width=0.9)
     if name:
-        write(ax, left + columns / 2, top - 0.3, name, colour=style.SOFT, size=8.5, va="bottom")
+        write(ax, left + columns * wide / 2, top - 0.3, name, colour=style.SOFT, size=8.5, va="bottom")
 
 
 def outline(
