@@ -32,7 +32,12 @@ from cnn_from_scratch.insight import (
     save_figure,
 )
 from cnn_from_scratch.insight.animation import Animation, save_animation
-from cnn_from_scratch.insight.diagrams import animate_sliding_window
+from cnn_from_scratch.insight.diagrams import (
+    animate_sliding_window,
+    draw_col2im,
+    draw_convolution_options,
+    draw_memory_order,
+)
 from cnn_from_scratch.insight.style import on_card
 from cnn_from_scratch.insight.tidiness import untidy
 from cnn_from_scratch.models import mnist_cnn
@@ -41,6 +46,12 @@ HERE = Path(__file__).resolve().parent
 
 IMAGE = np.array([[1, 2, 0, 3], [4, 5, 1, 0], [2, 7, 6, 1], [0, 3, 8, 9]], float)
 SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], float)  # answers to what gets lighter from left to right
+
+
+def col2im_of_a_gradient() -> Figure:
+    """Backward through a convolution: the gradient of its columns is weight.T @ dy."""
+    weight, dy = np.array([[1, 2, 1, 0, 3, -1, 2, 1, 1]], float), np.array([[1, 2, -1, 3]], float)
+    return draw_col2im(weight.T @ dy, (4, 4), 3)
 
 
 def gradient_flow() -> Figure:
@@ -60,11 +71,13 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "sliding_window": lambda: draw_sliding_window(IMAGE, SOBEL, stride=2, padding=1),
     "im2col": lambda: draw_im2col(IMAGE, 3),
     "matrix_product": lambda: draw_product(IMAGE, np.stack([SOBEL, SOBEL.T])),
+    "convolution_options": draw_convolution_options,
+    "col2im": col2im_of_a_gradient,
     "overlaps": lambda: draw_overlaps((7, 7), 3),
+    "memory_order": lambda: draw_memory_order(np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2)),
     "gradient_flow": gradient_flow,
     "shapes": lambda: draw_shapes(mnist_cnn(), (1, 28, 28)),
 }
-
 
 LARGER_IMAGE = np.array([[1, 2, 0, 3, 1], [4, 5, 1, 0, 2], [2, 7, 6, 1, 0], [0, 3, 8, 9, 4], [1, 0, 2, 5, 3]], float)
 

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from pictures import assert_tidy, images, network
 
 from cnn_from_scratch.errors import LimitError, ShapeError
@@ -16,11 +17,22 @@ from cnn_from_scratch.insight import (
     draw_product,
     draw_shapes,
     draw_sliding_window,
+    style,
 )
-from cnn_from_scratch.insight.diagrams import passages, stages
+from cnn_from_scratch.insight.diagrams import (
+    Panel,
+    cells_read,
+    channels_read,
+    draw_col2im,
+    draw_convolution_options,
+    draw_memory_order,
+    passages,
+    stages,
+)
+from cnn_from_scratch.insight.diagrams.overlap_add import contributions
 from cnn_from_scratch.layers import Conv2d, Flatten, Linear, ReLU, Sequential
 from cnn_from_scratch.models import mnist_cnn
-from cnn_from_scratch.ops import conv_forward, im2col
+from cnn_from_scratch.ops import col2im, conv_forward, conv_geometry, im2col
 
 X = np.array([[1, 2, 0, 3], [4, 5, 1, 0], [2, 7, 6, 1], [0, 3, 8, 9]], float)
 SOBEL = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]], float)
@@ -60,13 +72,24 @@ def test_the_sliding_window():
     assert_tidy(figure)
 
 
+def framed(figure, colour=style.INK):
+    """Upper left corners of all frames in a colour, without the small shift inwards."""
+    frames = [patch for patch in figure.axes[0].patches if to_hex(patch.get_edgecolor()) == colour]
+    return sorted(tuple(np.round(patch.get_xy(), 3).tolist()) for patch in frames)
+
+
 def test_columns():
     figure = draw_im2col(X, 3)
     cols = im2col(X[None, None], 3)[0]
-    left = 4 + 2 + 2 * 4 + 2.2
-    np.testing.assert_array_equal(grid_at(figure, left, (9 + 1.4 + 1) / 2 - 4.5, (9, 4)), cols)
-    np.testing.assert_array_equal(grid_at(figure, 0, (9 + 1.4 + 1) / 2 - 2, (4, 4)), X)
+    left, top = 4 + 2 + 2 * 4 + 2.7, (11 + 1) / 2 - 4.5 + 0.3
+    np.testing.assert_array_equal(grid_at(figure, left, top, (9, 4)), cols)
+    np.testing.assert_array_equal(grid_at(figure, 0, (11 + 1) / 2 - 2, (4, 4)), X)
     assert_tidy(figure)
+    # the 5 in the second row and column is number 4, 3, 1 and 0 of the four windows
+    marked = framed(figure)
+    assert marked[0] == (1, 5)
+    assert marked[-4:] == [(round(left + i, 3), round(top + row, 3)) for i, row in enumerate((4, 3, 1, 0))]
+    assert "seen by 4 windows, is copied into 4 columns" in " ".join(figure.get_supxlabel().split())
 
 
 @pytest.mark.parametrize(
@@ -90,6 +113,7 @@ def test_the_product():
     np.testing.assert_array_equal(grid_at(figure, 0, middle - 1, (2, 9)), weight.reshape(2, 9))
     np.testing.assert_array_equal(grid_at(figure, 10.5, middle - 4.5, (9, 4)), im2col(X[None, None], 3)[0])
     np.testing.assert_array_equal(grid_at(figure, 16, middle - 1, (2, 4)), y.reshape(2, 4))
+    assert framed(figure) == [(0, middle - 1), (11.5, middle - 4.5), (17, middle - 1), (23.8, middle - 2.5)]
     for f, top in enumerate((middle - 2.5, middle + 0.5)):
         np.testing.assert_array_equal(grid_at(figure, 22.8, top, (2, 2)), y[f])
     assert_tidy(figure)
@@ -107,6 +131,82 @@ def test_overlaps_by_hand():
     np.testing.assert_array_equal(grid_at(figure, 0, 1, (3, 3)), [[1, 2, 1], [2, 4, 2], [1, 2, 1]])
     np.testing.assert_array_equal(grid_at(figure, 4, 1, (3, 3)), [[1, 1, 0], [1, 1, 0], [0, 0, 0]])
     assert_tidy(figure)
+
+
+def test_columns_go_home_and_add_up():
+    cols = np.arange(1.0, 17).reshape(4, 4)  # 2x2 windows on 3x3
+    geometry = conv_geometry("test", (3, 3), 2, 1, 0, 1)
+    parts, total = contributions(cols, geometry)
+    # the window at the upper left has the column 1 5 9 13
+    np.testing.assert_array_equal(parts[0], [[1, 5, np.nan], [9, 13, np.nan], [np.nan] * 3])
+    np.testing.assert_array_equal(np.nansum(parts, axis=0), total)
+    np.testing.assert_array_equal(total, col2im(cols[None], (1, 1, 3, 3), 2)[0, 0])
+    figure = draw_col2im(cols, (3, 3), 2)
+    np.testing.assert_array_equal(grid_at(figure, 4 + 2 + 8 + 1, (8.4 + 1) / 2 - 1.5, (3, 3)), total)
+    # the middle: the last of the first window, 13, then 10, 7 and 4
+    assert "each sends its share: 13 + 10 + 7 + 4 = 34." in " ".join(figure.get_supxlabel().split())
+    assert_tidy(figure)
+
+
+@pytest.mark.parametrize("options", [{"stride": 2}, {"padding": 1, "stride": 2}, {"dilation": 2}, {"padding": (0, 1)}])
+def test_columns_go_home_however_the_window_slides(options):
+    geometry = conv_geometry("test", (4, 4), 2, **{"stride": 1, "padding": 0, "dilation": 1} | options)
+    cols = np.random.default_rng(0).integers(-9, 10, (4, np.prod(geometry.output))).astype(float)
+    if cols.shape[1] <= 9:
+        assert_tidy(draw_col2im(cols, (4, 4), 2, **options))
+    parts, total = contributions(cols, geometry)
+    np.testing.assert_array_equal(total, col2im(cols[None], (1, 1, 4, 4), 2, **options)[0, 0])
+    np.testing.assert_array_equal(np.nansum(parts, axis=0), total)
+    counts = col2im(np.ones_like(cols)[None], (1, 1, 4, 4), 2, **options)[0, 0]
+    np.testing.assert_array_equal((~np.isnan(parts)).sum(0), counts)
+
+
+def test_what_a_window_reads_by_hand():
+    geometry = conv_geometry("test", (3, 3), 2, (1, 2), 1, 1)  # 5x5 with zeros around it; windows in steps of 1 and 2
+    read = cells_read((3, 3), geometry)
+    assert read.shape == (4 * 2, 5, 5)
+    np.testing.assert_array_equal(np.argwhere(read[0]), [[0, 0], [0, 1], [1, 0], [1, 1]])
+    np.testing.assert_array_equal(np.argwhere(read[3]), [[1, 2], [1, 3], [2, 2], [2, 3]])
+    dilated = cells_read((3, 3), conv_geometry("test", (3, 3), 2, 1, 0, 2))
+    np.testing.assert_array_equal(dilated[0], [[1, 0, 1], [0, 0, 0], [1, 0, 1]])
+
+
+def test_which_channels_a_filter_reads():
+    np.testing.assert_array_equal(channels_read(4, 4, 4), np.eye(4, dtype=bool))
+    np.testing.assert_array_equal(channels_read(4, 4, 2), np.kron(np.eye(2), np.ones((2, 2))) > 0)
+    assert channels_read(4, 6, 1).all()
+
+
+def test_options_at_a_glance():
+    figure = draw_convolution_options()
+    said = [text.get_text() for text in figure.axes[0].texts]
+    assert [words for words in said if words.startswith("output")] == [
+        "output 4 × 4", "output 6 × 6", "output 2 × 2", "output 2 × 2",
+    ]  # fmt: skip
+    assert "weight\n4 × 1 × 3 × 3" in said
+    assert "groups 4, depthwise" in said
+    assert_tidy(figure)
+    one = draw_convolution_options((3, 3), (3, 1), (Panel(padding=(0, 1), stride=(1, 2)),), groups=(1,))
+    assert "output 1 × 3" in [text.get_text() for text in one.axes[0].texts]
+    assert_tidy(one)
+
+
+def test_memory_order_by_hand():
+    x = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2)
+    x.flags.writeable = False
+    figure = draw_memory_order(x)
+    np.testing.assert_array_equal(grid_at(figure, 0, 5.3, (1, 24))[0], np.arange(24))
+    # the first pixel of each image and channel is every fourth number
+    order = [first + 4 * k for first in range(4) for k in range(6)]
+    np.testing.assert_array_equal(grid_at(figure, 0, 8.3, (1, 24))[0], order)
+    frames = [patch for patch in figure.axes[0].patches if patch.get_y() > 5 and patch.get_linewidth() == 1.8]
+    assert [patch.get_width() for patch in frames] == [1] * 6 + [6]
+    said = [text.get_text() for text in figure.axes[0].texts if "along" in text.get_text()]
+    assert said[0].endswith("is 12, 4, 2, 1 numbers")
+    assert said[1].endswith("is 3, 1, 12, 6 numbers")
+    assert_tidy(figure)
+    for shape in ((1, 1, 2, 2), (1, 4, 1, 3), (4, 1, 3, 1)):
+        assert_tidy(draw_memory_order(np.zeros(shape)))
 
 
 def test_passages_are_those_of_a_run():
@@ -156,6 +256,21 @@ def test_shapes():
             lambda: draw_im2col(np.ones((1, 4, 4)), 2),
             ShapeError,
             "draw_im2col: x must have 2 axes (H, W), got shape (1, 4, 4)",
+        ),
+        (
+            lambda: draw_col2im(np.ones((4, 16)), (5, 5), 2),
+            LimitError,
+            "draw_col2im: 16 windows are too many to draw; at most 9",
+        ),
+        (
+            lambda: draw_col2im(np.ones((4, 3)), (3, 3), 2),
+            ShapeError,
+            "draw_col2im: cols must have shape (4, 4), got (4, 3)",
+        ),
+        (
+            lambda: draw_memory_order(np.ones((2, 3, 4, 4))),
+            LimitError,
+            "draw_memory_order: x must hold 1 to 32 numbers, got 96",
         ),
         (
             lambda: draw_sliding_window(X, SOBEL[None]),

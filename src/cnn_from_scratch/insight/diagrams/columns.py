@@ -1,17 +1,19 @@
-"""Patches become columns, and the convolution one matrix product."""
+"""Patches become columns."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...errors import LimitError
-from ...ops import ConvGeometry, conv_forward, conv_geometry, im2col
+from ...ops import ConvGeometry, conv_geometry, im2col
 from ...ops.utils import check_rank, pad_sides
 from ...typing import Array, Padding, Pair
 from .. import style
-from .grids import arrow, board, draw_grid, outline, padded_greys, shades, tint, window_colour, write
+from .grids import arrow, board, draw_grid, outline, padded_greys, tint, window_colour, write
 
 MOST_WINDOWS = 16
 """With more, nobody could tell them apart."""
@@ -49,93 +51,84 @@ def draw_im2col(x: Array, kernel_size: Pair, *, stride: Pair = 1, padding: Paddi
     K, L = cols.shape
     if L > MOST_WINDOWS:
         raise LimitError(f"draw_im2col: {L} windows are too many to draw; at most {MOST_WINDOWS}")
-    rows = max(K, OH * (KH + 1) - 1, H) + 1.4
+    parts = _Parts(x, cols, geometry, np.array([tint(window_colour(i), 0.3) for i in range(L)]))
+    rows = max(K + 0.6, OH * (KH + 1) - 1, H) + 1.4
+    patches, matrix = W + 2, W + 2 + OW * (KW + 1) + 2.7  # left edges
+    pixel, count = _most_copied(geometry)
     title = f"im2col: {L} patches of {KH}×{KW} become {L} columns of {K}"
-    patches, matrix = W + 2, W + 2 + OW * (KW + 1) + 2.2  # left edges
-    figure, ax = board(
-        matrix + L, rows, title, "One multiplication by this matrix does all the multiplications of a convolution."
-    )
+    caption = "A row for each place kh,kw in the window; a column for each place oh,ow of the window."
+    if count > 1:
+        caption += f" Black: one pixel, seen by {count} windows, is copied into {count} columns."
+    figure, ax = board(matrix + L, rows, title, caption)
     middle = (rows + 1) / 2
-    xp = pad_sides(x[None, None], geometry.padding)[0, 0]
-    draw_grid(ax, xp, 0, middle - H / 2, name="image", fill=padded_greys(x, geometry))
+    _draw_image(ax, parts, middle - H / 2, pixel)
     arrow(ax, (W + 0.4, middle), (patches - 0.4, middle))
-    arrow(ax, (matrix - 2.6, middle), (matrix - 1.4, middle))
-    fills = np.array([tint(window_colour(i), 0.3) for i in range(L)])  # (L, 3)
-    for i, (oh, ow) in enumerate(np.ndindex(OH, OW)):
-        _outline_window(ax, geometry, (oh, ow), middle - H / 2, window_colour(i), inset=0.07 * i % 0.3)
-        top = middle - (OH * (KH + 1) - 1) / 2 + oh * (KH + 1)
-        draw_grid(ax, cols[:, i].reshape(KH, KW), patches + ow * (KW + 1), top, fill=tuple(fills[i]))
-    write(
-        ax,
-        patches + (OW * (KW + 1) - 1) / 2,
-        middle - (OH * (KH + 1) - 1) / 2 - 0.3,
-        "patches",
-        style.SOFT,
-        va="bottom",
-    )
-    draw_grid(ax, cols, matrix, middle - K / 2, name="columns", fill=np.broadcast_to(fills, (K, L, 3)))
-    for row, (kh, kw) in enumerate(np.ndindex(KH, KW)):
-        write(ax, matrix - 0.2, middle - K / 2 + row + 0.5, f"{kh},{kw}", style.SOFT, size=7, ha="right")
+    _draw_patches(ax, parts, patches, middle - (OH * (KH + 1) - 1) / 2, pixel)
+    arrow(ax, (matrix - 3.3, middle), (matrix - 1.8, middle))
+    _draw_matrix(ax, parts, matrix, middle - K / 2 + 0.3, pixel)
     return figure
 
 
-def _outline_window(
-    ax: Axes, geometry: ConvGeometry, position: tuple[int, int], top: float, colour: str, inset: float
-) -> None:
-    """A frame around all that a window sees."""
+class _Parts(NamedTuple):
+    """What is drawn."""
+
+    x: Array  # (H, W), without padding
+    cols: Array  # (KH*KW, OH*OW)
+    geometry: ConvGeometry
+    fills: Array  # (OH*OW, 3), a colour for each window
+
+
+def _places(geometry: ConvGeometry) -> Array:
+    """Which pixel of the padded image each number of the columns is: its place in C order, (KH*KW, OH*OW)."""
+    H, W = geometry.padded
+    numbers = np.arange(H * W, dtype=np.float64).reshape(1, 1, H, W)
+    places: Array = im2col(numbers, geometry.kernel, stride=geometry.stride, dilation=geometry.dilation)[0]
+    return places.astype(np.int64)
+
+
+def _most_copied(geometry: ConvGeometry) -> tuple[int, int]:
+    """The pixel that most windows see, and how many do."""
+    counts = np.bincount(_places(geometry).ravel())
+    return int(counts.argmax()), int(counts.max())
+
+
+def _draw_image(ax: Axes, parts: _Parts, top: float, pixel: int) -> None:
+    """The image with a frame for each window; a little inwards, so that all of them are seen."""
+    geometry = parts.geometry
     (KH, KW), (SH, SW), (DH, DW) = geometry.kernel, geometry.stride, geometry.dilation
+    xp = pad_sides(parts.x[None, None], geometry.padding)[0, 0]
+    draw_grid(ax, xp, 0, top, name="image", fill=padded_greys(parts.x, geometry))
     size = DW * (KW - 1) + 1, DH * (KH - 1) + 1
-    outline(ax, position[1] * SW, top + position[0] * SH, *size, colour, inset=inset)
+    for i, (oh, ow) in enumerate(np.ndindex(*geometry.output)):
+        outline(ax, ow * SW, top + oh * SH, *size, window_colour(i), inset=0.07 * i % 0.3)
+    _mark(ax, pixel % xp.shape[1], top + pixel // xp.shape[1])
 
 
-def draw_product(x: Array, weight: Array, *, stride: Pair = 1, padding: Padding = 0) -> Figure:
-    """The convolution as one matrix product: rows of filters times columns of patches.
+def _draw_patches(ax: Axes, parts: _Parts, left: float, top: float, pixel: int) -> None:
+    """What each window sees, as the windows lie."""
+    (KH, KW), (OH, OW) = parts.geometry.kernel, parts.geometry.output
+    places = _places(parts.geometry)
+    write(ax, left + (OW * (KW + 1) - 1) / 2, top - 0.3, "patches", style.SOFT, size=8.5, va="bottom")
+    for i, (oh, ow) in enumerate(np.ndindex(OH, OW)):
+        corner = left + ow * (KW + 1), top + oh * (KH + 1)
+        draw_grid(ax, parts.cols[:, i].reshape(KH, KW), *corner, fill=tuple(parts.fills[i]))
+        for row in np.flatnonzero(places[:, i] == pixel):
+            _mark(ax, corner[0] + row % KW, corner[1] + row // KW)
 
-    Parameters
-    ----------
-    x : (H, W)
-        A small image, of any numbers.
-    weight : (F, KH, KW)
-        Filters.
-    stride, padding
-        As for `conv_forward`.
 
-    Returns
-    -------
-    Figure
+def _draw_matrix(ax: Axes, parts: _Parts, left: float, top: float, pixel: int) -> None:
+    """The columns; beside them which (kh, kw) a row is, above them which (oh, ow) a column."""
+    K, L = parts.cols.shape
+    draw_grid(ax, parts.cols, left, top, fill=np.broadcast_to(parts.fills, (K, L, 3)))
+    write(ax, left + L / 2, top - 1, "columns", style.SOFT, size=8.5, va="bottom")
+    for row, column in np.argwhere(_places(parts.geometry) == pixel):
+        _mark(ax, left + column, top + row)
+    for row, (kh, kw) in enumerate(np.ndindex(*parts.geometry.kernel)):
+        write(ax, left - 0.25, top + row + 0.5, f"{kh},{kw}", style.SOFT, size=7, ha="right")
+    for column, (oh, ow) in enumerate(np.ndindex(*parts.geometry.output)):
+        write(ax, left + column + 0.5, top - 0.25, f"{oh},{ow}", style.SOFT, size=7, va="bottom")
 
-    Examples
-    --------
-    >>> draw_product(np.arange(9.0).reshape(3, 3), np.ones((2, 2, 2))).get_suptitle()
-    'A convolution is one matrix product'
-    """
-    check_rank("draw_product", "x", x, "H W")
-    check_rank("draw_product", "weight", weight, "F KH KW")
-    x, weight = x.astype(np.float64), weight.astype(np.float64)
-    y, cache = conv_forward(x[None, None], weight[:, None], stride=stride, padding=padding, algorithm="im2col")
-    cols = im2col(x[None, None], weight.shape[1:], stride=stride, padding=padding)[0]  # (K, L)
-    F, (K, L), (OH, OW) = len(weight), cols.shape, cache.geometry.output
-    rows, outputs = weight.reshape(F, K), y[0].reshape(F, L)
-    caption = "Framed: the first filter times the second patch is the second pixel of the first output."
-    middle = 1 + max(K, F * (OH + 1) - 1) / 2
-    figure, ax = board(K + 2 * L + OW + 6, 2 * middle - 1, "A convolution is one matrix product", caption)
-    fills = np.array([tint(window_colour(i), 0.3) for i in range(L)])
-    one, left = min(1, L - 1), 0.0
-    for name, numbers, fill, frame in (
-        ("filters", rows, shades(rows), (0, K, 1)),
-        ("columns", cols, np.broadcast_to(fills, (K, L, 3)), (one, 1, K)),
-        ("output", outputs, np.broadcast_to(fills, (F, L, 3)), (one, 1, 1)),
-    ):
-        lines, columns = numbers.shape
-        top = middle - lines / 2
-        draw_grid(ax, numbers, left, top, name=f"{name} {lines}×{columns}", fill=fill)
-        first, across, down = frame
-        outline(ax, left + first, top, across, down, style.INK, width=2.2)
-        left += columns + 1.5
-        if name != "output":
-            write(ax, left - 0.75, middle, "×" if name == "filters" else "=", style.SOFT, size=12)
-    arrow(ax, (left - 1.2, middle), (left + 0.6, middle))
-    for f in range(F):
-        top = middle - (F * (OH + 1) - 1) / 2 + f * (OH + 1)
-        draw_grid(ax, y[0, f], left + 1.3, top, name="" if f else "images", fill=fills.reshape(OH, OW, 3))
-    return figure
+
+def _mark(ax: Axes, left: float, top: float) -> None:
+    """The pixel that the caption speaks of, wherever it is."""
+    outline(ax, left, top, 1, 1, style.INK, width=1.8)
