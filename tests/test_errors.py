@@ -7,12 +7,13 @@ import pickle
 import pytest
 
 from cnn_from_scratch import errors
-from cnn_from_scratch.errors import CnnError, FormatError, LimitError, ShapeError, UnsupportedOpError
+from cnn_from_scratch.errors import CnnError, FormatError, LimitError, NotFiniteError, ShapeError, UnsupportedOpError
 
 BUILT_IN = {
     ShapeError: ValueError,
     FormatError: ValueError,
     LimitError: ValueError,
+    NotFiniteError: FloatingPointError,
     UnsupportedOpError: NotImplementedError,
 }
 

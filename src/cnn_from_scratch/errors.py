@@ -1,6 +1,6 @@
 """What goes wrong, by name. Every error also is the built-in one would expect, so `except ValueError` works."""
 
-__all__ = ["CnnError", "FormatError", "LimitError", "ShapeError", "UnsupportedOpError"]
+__all__ = ["CnnError", "FormatError", "LimitError", "NotFiniteError", "ShapeError", "UnsupportedOpError"]
 
 
 class CnnError(Exception):
@@ -17,6 +17,14 @@ class FormatError(CnnError, ValueError):
 
 class LimitError(CnnError, ValueError):
     """A request beyond a stated limit, refused before anything is allocated."""
+
+
+class NotFiniteError(CnnError, FloatingPointError):
+    """NaN or infinity in a training step; `key` is the layer or the parameter that had it first, None if none did."""
+
+    def __init__(self, message: str, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class UnsupportedOpError(CnnError, NotImplementedError):

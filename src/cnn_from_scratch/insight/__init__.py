@@ -34,6 +34,7 @@ from .gradcam import gradcam, guided_gradcam, plot_gradcam
 from .gradcheck import gradcheck
 from .gradcheck_result import ArrayCheck, GradCheck
 from .guided_backpropagation import guided_backpropagation, plot_guided_backpropagation
+from .health import Finding, Health
 from .history import plot_history
 from .image_optimizer import Ascent, Regularizers, ascend
 from .image_priors import alpha_norm, gaussian_blur, total_variation
@@ -58,7 +59,9 @@ __all__ = [
     "ArrayCheck",
     "Ascent",
     "FeatureInversion",
+    "Finding",
     "GradCheck",
+    "Health",
     "InputGradient",
     "IntegratedGradients",
     "LayerTrace",
