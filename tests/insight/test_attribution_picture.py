@@ -65,8 +65,8 @@ def test_the_plot_beside_each_method(name, channels):
 
 def test_gradcam_says_which_layer_it_took():
     figure = insight.plot_gradcam(network(), images(1))
-    assert "the maps of 4 " in figure.get_supxlabel()
-    assert "2 × 2" in figure.get_supxlabel()
+    assert "those of 4: 2 × 2 numbers" in figure.get_supxlabel()
+    assert insight.plot_gradcam(network(), images(1), alpha="each").get_suptitle().startswith("HiResCAM: ")
 
 
 @pytest.mark.parametrize("count", [1, 3, 20])

@@ -201,6 +201,11 @@ X = images(2)
             "input_gradient: give target or dlogits, not both",
         ),
         (
+            lambda: input_gradient(network(), X, dlogits=lambda logits: logits[:, 0]),
+            ShapeError,
+            "input_gradient: dlogits(logits) must have shape (2, 10), got (2,)",
+        ),
+        (
             lambda: input_gradient(network(), X, key="conv"),
             ValueError,
             "input_gradient: no layer has the key 'conv'; those of this model: 0, 1, 2, 3, 4, 5, 6",

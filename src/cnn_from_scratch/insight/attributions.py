@@ -161,7 +161,7 @@ def _draw(
     for n, image in enumerate(map(stretched, images[: len(x)])):
         top = HEAD + n * (height + WORDS) + WORDS
         k = int(numbers[n])
-        name = style.short(str(k) if classes is None else classes[k], 11)
+        name = style.short(str(k) if classes is None else classes[k], 9)
         _write(ax, INCHES / 2, top - 0.04, f"{name} · {style.percent(float(shares[n, k]), 1)}", style.BLUE)
         for column in range(1 + len(methods)):
             place = (column * STEP, column * STEP + INCHES, top + height, top)

@@ -172,8 +172,8 @@ def plot_gradcam(
     of = subject("plot_gradcam", model, x, target, image, classes)
     key = last_spatial_layer(model, x.shape[1:]) if key is None else key
     cam = gradcam(model, x, of.target, key=key, alpha=alpha, size="layer")[0]
-    caption = (
-        f"Dark where the maps of {key} speak for the class: {cam.shape[0]} × {cam.shape[1]} numbers, interpolated."
-    )
+    name = "Grad-CAM" if alpha == "mean" else "HiResCAM"
+    numbers = f"{cam.shape[0]} × {cam.shape[1]} numbers, interpolated"
+    caption = f"Dark speaks for the class. The maps are those of {key}: {numbers}."
     shown = resize_bilinear(cam, (x.shape[2], x.shape[3]))
-    return draw_one(of, shown, f"Grad-CAM: where the network sees {of.name}", caption, signed=False)
+    return draw_one(of, shown, f"{name}: where the maps speak for {of.name}", caption, signed=False)

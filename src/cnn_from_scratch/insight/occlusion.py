@@ -13,10 +13,8 @@ from ..ops.utils import check_rank, pair
 from ..typing import Array, Pair
 from .attribution_picture import draw_one, subject
 from .baseline import Baseline, as_baseline
+from .input_gradient import BATCH
 from .targets import Target, as_classifier_input, batches, target_classes
-
-BATCH = 256
-"""So many covered images are looked at together, unless told otherwise."""
 
 
 def occlusion(

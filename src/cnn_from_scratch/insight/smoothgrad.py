@@ -42,7 +42,8 @@ def smoothgrad(
     noise : float
         At least 0. The paper recommends 0.1 to 0.2 of the range of the image.
     seed : int
-        Where the noise comes from. Example n meets the same noise whatever stands behind it in the batch.
+        Where the noise comes from. Example n meets the same noise whatever stands behind it in the batch, and
+        in either precision.
     batch_size : int
         How many noisy images run at a time; at least 1.
 
@@ -79,7 +80,7 @@ def smoothgrad(
     classes = target_classes("smoothgrad", model, x, target)
     smooth = np.empty(x.shape, x.dtype)
     for n, image in enumerate(x):
-        noisy = derive(seed, "smoothgrad", step=n).standard_normal((samples, *image.shape), x.dtype)
+        noisy = derive(seed, "smoothgrad", step=n).standard_normal((samples, *image.shape)).astype(x.dtype, copy=False)
         noisy *= noise * (image.max() - image.min())
         noisy += image
         smooth[n] = score_gradient("smoothgrad", model, noisy, int(classes[n]), batch_size=batch_size).dx.mean(0)
