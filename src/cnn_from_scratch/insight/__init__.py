@@ -46,6 +46,8 @@ from .occlusion import occlusion, plot_occlusion
 from .pictures import save_run_pictures
 from .randomization import model_randomization
 from .randomization_picture import plot_model_randomization
+from .recorder import Recorder
+from .recording import Recording, load_recording
 from .resize import resize_bilinear
 from .saliency import plot_saliency, saliency
 from .saving import save_figure
@@ -65,6 +67,8 @@ __all__ = [
     "InputGradient",
     "IntegratedGradients",
     "LayerTrace",
+    "Recorder",
+    "Recording",
     "Regularizers",
     "Trace",
     "alpha_norm",
@@ -96,6 +100,7 @@ __all__ = [
     "invert_features",
     "landscape",
     "last_spatial_layer",
+    "load_recording",
     "maximize_activation",
     "model_randomization",
     "model_until",

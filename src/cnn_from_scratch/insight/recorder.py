@@ -1,0 +1,292 @@
+"""A callback that records how filters come about, in memory that is bounded and stated beforehand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import LimitError, ShapeError
+from ..layers import Context, Layer
+from ..layers.predict import as_model_input, in_fast_order, predict
+from ..training import Callback, Progress, StepResult
+from ..training.losses import LossPair, as_loss
+from ..typing import Array
+from .features import named_layers
+from .recording import Recording
+
+FEWEST = 4
+"""Moments that must fit into the limit."""
+
+
+class Moment(NamedTuple):
+    """The state of a training after so many steps."""
+
+    steps: int
+    arrays: dict[str, Array]  # "filters/KEY", "maps/KEY", "losses"
+    loss: float  # sum of the training losses since the moment before
+    taken: int  # how many steps that were
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory and in the file."""
+        return sum(array.nbytes for array in self.arrays.values()) + 12  # steps and loss
+
+
+class Size(NamedTuple):
+    """What a recording is going to take."""
+
+    moments: int
+    every: int  # steps from one to the next
+    moment_bytes: int
+    nbytes: int
+
+    def __str__(self) -> str:
+        return f"{self.moments} moments, every {self.every} steps, {self.nbytes / 1e6:.2f} MB"
+
+
+class Recorder(Callback):
+    """Keep filters, feature maps and losses of single examples as they change.
+
+    A moment is kept before the first step, then every so many steps, and after the last. Where the next one would
+    exceed the limit, every second is dropped and the distance doubles, so that the moments stay evenly spread however
+    long the training is. The training itself is the same, bit by bit. An interrupted one leaves what there is.
+
+    Parameters
+    ----------
+    filters : str or sequence of str, optional
+        Patterns over the keys of parameters with four axes, as ``"conv*.weight"``; the first such parameter if not
+        given, ``()`` for none.
+    maps : str or sequence of str
+        Patterns over the keys of layers whose feature maps are kept; they need a probe.
+    probe : x or (x, y), optional
+        Examples that are sent through the model: feature maps of the first few, the loss of each where y is given.
+    every : int
+        Steps between two moments, at first.
+    most, channels : int
+        At most so many filters or maps are kept of each layer, and of a filter so many of its channels.
+    images : int
+        Feature maps are kept for so many of the probe's images.
+    dtype : float16 or float32
+        Of filters and maps. float16 keeps three digits; what is beyond 65504 becomes infinite.
+    limit : int
+        Bytes that the recording may take.
+    loss : str or (forward, backward)
+        As for `fit`.
+    path : path, optional
+        Written after every epoch and at the end, so that not even the end of the process takes everything away.
+
+    Attributes
+    ----------
+    recording : Recording
+        What there is so far; at any time.
+    size : Size
+        Known from the beginning of the training; `expect` tells it before.
+
+    Raises
+    ------
+    LimitError
+        At the beginning of the training, if fewer than four moments fit into the limit.
+    ValueError
+        If a pattern matches nothing.
+
+    Examples
+    --------
+    >>> from cnn_from_scratch.layers import Conv2d
+    >>> print(Recorder(every=10).expect(Conv2d(1, 16, 3), steps=500))
+    51 moments, every 10 steps, 0.02 MB
+    """
+
+    def __init__(
+        self,
+        filters: str | Sequence[str] | None = None,
+        *,
+        maps: str | Sequence[str] = (),
+        probe: Array | tuple[Array, Array] | None = None,
+        every: int = 10,
+        most: int = 16,
+        channels: int = 4,
+        images: int = 4,
+        dtype: npt.DTypeLike = np.float16,
+        limit: int = 32 << 20,
+        loss: str | LossPair = "cross_entropy",
+        path: str | os.PathLike[str] | None = None,
+    ) -> None:
+        for name, value in {"every": every, "most": most, "channels": channels, "images": images}.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"Recorder: {name} must be an int >= 1, got {value!r}")
+        if np.dtype(dtype) not in (np.dtype(np.float16), np.dtype(np.float32)):
+            raise TypeError(f"Recorder: dtype must be float16 or float32, got {np.dtype(dtype)}")
+        self.filters, self.maps, self.every, self.most, self.channels = filters, maps, every, most, channels
+        self.images, self.dtype, self.limit, self.loss, self.path = images, np.dtype(dtype), limit, loss, path
+        self.x: Array | None
+        self.y: Array | None
+        self.x, self.y = probe if isinstance(probe, tuple) else (probe, None)
+        if self.x is None and (maps or self.y is not None):
+            raise ValueError("Recorder: feature maps are those of a probe; give probe=x or probe=(x, y)")
+        if self.x is not None and self.y is not None and len(self.x) != len(self.y):
+            raise ShapeError(f"Recorder: the probe has {len(self.x)} examples and {len(self.y)} targets")
+        self.size: Size | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._moments: list[Moment] = []
+        self._steps, self._distance = 0, self.every
+        self._sum, self._count = 0.0, 0
+
+    # --- when ---------------------------------------------------------------------------------------------------
+
+    def expect(self, model: Layer, steps: int) -> Size:
+        """What a training of so many steps would take."""
+        return self._size_of(self._moment(model), steps)
+
+    def on_train_begin(self, progress: Progress) -> None:
+        """Forget an earlier training; keep the first moment."""
+        self._forget()
+        first = self._moment(progress.model)
+        self.size = self._size_of(first, progress.steps_per_epoch * progress.epochs)
+        self._moments = [first]
+
+    def on_step_end(self, progress: Progress, result: StepResult) -> None:
+        """Keep a moment if it is time to."""
+        self._steps += 1
+        self._sum, self._count = self._sum + result.loss, self._count + 1
+        if self._steps % self._distance == 0:
+            self._keep(progress.model)
+
+    def on_epoch_end(self, progress: Progress, row: dict[str, Any]) -> bool:
+        """Write the file."""
+        self._write()
+        return False
+
+    def on_train_end(self, progress: Progress) -> None:
+        """Keep the last moment, also of a training that was interrupted, and write the file."""
+        if self._moments and self._moments[-1].steps != self._steps:
+            self._moments.append(self._take(progress.model))
+        self._write()
+
+    @property
+    def recording(self) -> Recording:
+        """What there is so far."""
+        if not self._moments:
+            raise ValueError("Recorder: nothing is recorded yet; give it to fit as one of its callbacks")
+        moments = self._moments
+        arrays = {key: np.stack([moment.arrays[key] for moment in moments]) for key in moments[0].arrays}
+        with np.errstate(invalid="ignore"):
+            loss = np.array([m.loss for m in moments]) / np.array([m.taken for m in moments])
+        kinds = [
+            {key.removeprefix(kind): a for key, a in arrays.items() if key.startswith(kind)}
+            for kind in ("filters/", "maps/")
+        ]
+        x, y = self.x, self.y
+        return Recording(
+            steps=np.array([moment.steps for moment in moments], np.int64),
+            loss=loss.astype(np.float32),
+            filters=kinds[0],
+            maps=kinds[1],
+            losses=arrays.get("losses", np.zeros((len(moments), 0), np.float32)),
+            images=np.zeros((0, 1, 1, 1), np.float32) if x is None else np.ascontiguousarray(x[: self.images]),
+            targets=np.zeros(0, np.int64) if y is None else np.ascontiguousarray(y),
+        )
+
+    # --- how ----------------------------------------------------------------------------------------------------
+
+    def _size_of(self, moment: Moment, steps: int) -> Size:
+        """Moments at distances that double until they fit."""
+        room = self._room(moment)
+        every = self.every
+        while 1 + -(-steps // every) > room:
+            every *= 2
+        moments = 1 + -(-steps // every)
+        return Size(moments, every, moment.nbytes, moments * moment.nbytes)
+
+    def _room(self, moment: Moment) -> int:
+        """How many moments fit into the limit."""
+        room = self.limit // moment.nbytes
+        if room < FEWEST:
+            raise LimitError(
+                f"Recorder: one moment takes {moment.nbytes} bytes and {FEWEST} of them must fit into "
+                f"limit={self.limit}; keep fewer filters, maps or examples, or raise the limit"
+            )
+        return room
+
+    def _keep(self, model: Layer) -> None:
+        """One moment more; before there is no room for it and a last one, every second is dropped."""
+        moment = self._take(model)
+        if len(self._moments) + 2 > self._room(moment):
+            self._moments.append(moment)
+            self._moments = list(_every_second(self._moments))
+            self._distance *= 2
+            if self._moments[-1].steps != moment.steps:  # its losses count for the next one
+                self._sum, self._count = moment.loss, moment.taken
+            return
+        self._moments.append(moment)
+
+    def _take(self, model: Layer) -> Moment:
+        """The present state with the losses since the moment before."""
+        moment = self._moment(model)._replace(steps=self._steps, loss=self._sum, taken=self._count)
+        self._sum, self._count = 0.0, 0
+        return moment
+
+    def _moment(self, model: Layer) -> Moment:
+        """The present state of a model."""
+        with np.errstate(all="ignore"):
+            arrays = {f"filters/{key}": self._small(model.params[key]) for key in self._filter_keys(model)}
+            if self.x is not None:
+                arrays |= self._probe(model, as_model_input("Recorder", model, self.x))
+        return Moment(0, arrays, 0.0, 0)
+
+    def _small(self, weight: Array) -> Array:
+        """(F, C, KH, KW): the first filters and channels, in the dtype of the recording."""
+        return np.array(weight[: self.most, : self.channels], self.dtype, order="C")
+
+    def _filter_keys(self, model: Layer) -> list[str]:
+        keys = [key for key, value in model.params.items() if value.ndim == 4]
+        return keys[:1] if self.filters is None else _matching("filters", self.filters, keys)
+
+    def _probe(self, model: Layer, x: Array) -> dict[str, Array]:
+        """Feature maps of the first images, and the loss of every example."""
+        found: dict[str, Array] = {}
+        keys = [key for key, _ in named_layers(model)]
+        wanted = _matching("maps", self.maps, keys)
+
+        def tap(key: str, phase: str, values: Mapping[str, Any]) -> None:
+            if key in wanted:
+                if values["output"].ndim != 4:
+                    raise ShapeError(f"Recorder: maps={key!r} gives no images but {values['output'].shape}")
+                found[f"maps/{key}"] = np.array(values["output"][:, : self.most], self.dtype, order="C")
+
+        if wanted:
+            model.forward(in_fast_order(x[: self.images]), Context(tap=tap))
+        if self.y is not None:
+            y = self.y.astype(model.dtype) if self.y.dtype.kind == "f" else self.y
+            losses, _ = as_loss(self.loss).forward(predict(model, x, shards=1), y, reduction="none")
+            found["losses"] = np.asarray(losses, np.float32).reshape(len(x), -1).mean(1)
+        return found
+
+    def _write(self) -> None:
+        if self.path is not None and self._moments:
+            self.recording.save(self.path)
+
+
+def _every_second(moments: Sequence[Moment]) -> Iterator[Moment]:
+    """The first, third, fifth ...; the losses of those between are added to the next."""
+    for i in range(0, len(moments), 2):
+        if i == 0:
+            yield moments[0]
+        else:
+            dropped, kept = moments[i - 1], moments[i]
+            yield kept._replace(loss=kept.loss + dropped.loss, taken=kept.taken + dropped.taken)
+
+
+def _matching(argument: str, patterns: str | Sequence[str], keys: Sequence[str]) -> list[str]:
+    """The keys that one of the patterns matches; each pattern must match one."""
+    wanted = [patterns] if isinstance(patterns, str) else list(patterns)
+    for pattern in wanted:
+        if not any(fnmatchcase(key, pattern) for key in keys):
+            raise ValueError(f"Recorder: {argument}={pattern!r} matches none of the keys {', '.join(keys)}")
+    return [key for key in keys if any(fnmatchcase(key, pattern) for pattern in wanted)]
