@@ -29,10 +29,18 @@ from cnn_from_scratch.insight.diagrams import (
     passages,
     stages,
 )
+from cnn_from_scratch.insight.diagrams.gradients import flow
 from cnn_from_scratch.insight.diagrams.overlap_add import contributions
 from cnn_from_scratch.layers import Conv2d, Flatten, Linear, ReLU, Sequential
 from cnn_from_scratch.models import mnist_cnn
-from cnn_from_scratch.ops import col2im, conv_forward, conv_geometry, im2col
+from cnn_from_scratch.ops import (
+    col2im,
+    conv_forward,
+    conv_geometry,
+    cross_entropy_backward,
+    cross_entropy_forward,
+    im2col,
+)
 
 X = np.array([[1, 2, 0, 3], [4, 5, 1, 0], [2, 7, 6, 1], [0, 3, 8, 9]], float)
 SOBEL = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]], float)
@@ -219,11 +227,41 @@ def test_passages_are_those_of_a_run():
 
 
 def test_gradient_flow():
-    figure = draw_gradient_flow(network(), images(2), np.array([0, 1]))
+    x, targets = images(2), np.array([0, 1])
+    figure = draw_gradient_flow(network(), x, targets)
     said = [text.get_text() for text in figure.axes[0].texts]
-    assert "dweight 6 × 1 × 3 × 3,  dbias 6" in said
     assert said.count("2 × 6 × 8 × 8") == 4  # after the convolution and after ReLU, forward and backward
+    found = flow(network(), x, targets)
+    assert f"rms {np.sqrt((x**2).mean()):.2g}" in said
+    weight, bias = (f"{np.sqrt((found.grads[0][name] ** 2).mean()):.2g}" for name in ("weight", "bias"))
+    assert f"dweight 6 × 1 × 3 × 3, rms {weight}\ndbias 6, rms {bias}" in said
+    assert f"cross-entropy {found.loss:.3g}" in said
     assert_tidy(figure)
+    # the pictures are the maps themselves: after ReLU, and the gradient there
+    pictures = [np.asarray(image.get_array()) for image in figure.axes[0].images]
+    strongest = np.abs(found.values[3][0]).mean((1, 2)).argmax()  # after the pool there are still six maps
+    assert any(np.array_equal(picture, found.values[2][0, strongest]) for picture in pictures)
+    assert any(np.array_equal(picture, found.gradients[2][0, strongest]) for picture in pictures)
+
+
+def test_the_flow_is_that_of_the_model():
+    model, x, targets = network(), images(3), np.array([0, 1, 2])
+    found = flow(model, x, targets)
+    np.testing.assert_array_equal(found.values[-1], model.predict(x))
+    loss, cache = cross_entropy_forward(model.predict(x), targets)
+    assert found.loss == loss
+    np.testing.assert_array_equal(found.gradients[-1], cross_entropy_backward(cache))
+    # ReLU lets the gradient through where its output is not 0
+    np.testing.assert_array_equal(found.gradients[1], np.where(found.values[2] > 0, found.gradients[2], 0))
+    assert [list(grads) for grads in found.grads] == [
+        ["weight", "bias"],
+        [],
+        [],
+        ["weight", "bias"],
+        [],
+        [],
+        ["weight", "bias"],
+    ]
 
 
 def test_stages_join_what_keeps_the_shape():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -71,3 +74,27 @@ def test_a_card_is_white_with_a_margin_and_clear_corners(tmp_path):
     np.testing.assert_array_equal(corners, 0)
     np.testing.assert_array_equal(pixels[5:25, 30:-30], 255)  # above the title
     assert abs(ax.get_position().width * 2.4 - place) < 1e-9
+
+
+def test_images_keep_their_pixels_and_show_no_compressor():
+    figure = new_figure(4, 2)
+    ax = figure.add_subplot()
+    ax.imshow(np.eye(3), interpolation="none", extent=(0, 1, 0, 1))
+    ax.imshow(np.eye(2), interpolation="none", extent=(2, 3, 0, 1))  # not painted together with the first
+    ax.set_xlim(0, 3)
+    (first, second) = re.findall(r"data:image/png;base64,([^\"]+)", svg_of(figure))
+    raw = base64.b64decode(first)
+    with Image.open(io.BytesIO(raw)) as picture:
+        picture.load()
+        pixels = np.asarray(picture)
+    assert pixels.shape == (3, 3, 4)
+    assert len(np.unique(pixels.reshape(-1, 4), axis=0)) == 2
+    # 3 rows of a filter byte and 12 bytes of pixels, stored as they are
+    assert b"".join(b"\0" + row.tobytes() for row in pixels) in raw
+    assert Image.open(io.BytesIO(base64.b64decode(second))).size == (2, 2)
+
+
+def test_large_images_stay_compressed():
+    figure = new_figure(4, 2)
+    figure.add_subplot().imshow(np.eye(200), interpolation="none")
+    assert len(svg_of(figure)) < 60_000  # 160 kB of pixels

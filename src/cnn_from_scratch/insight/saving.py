@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import re
+import struct
+import zlib
 from pathlib import Path
 from threading import Lock
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
 from ..formats import replacing
 from . import style
@@ -43,10 +48,14 @@ def svg_of(figure: Figure) -> str:
     words = {"Title": title, "Description": caption}
     said = {name: " ".join(text.split()) for name, text in words.items() if text}
     buffer = io.StringIO()
-    # names depend on nothing but the content; letters are shapes, so no font is needed
-    with _SETTING, mpl.rc_context({"svg.hashsalt": "cnn_from_scratch", "svg.fonttype": "path"}):
+    # names depend on nothing but the content; letters are shapes, so no font is needed; images keep their own pixels
+    with (
+        _SETTING,
+        mpl.rc_context({"svg.hashsalt": "cnn_from_scratch", "svg.fonttype": "path", "image.composite_image": False}),
+    ):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, **said})
     drawing = re.sub(r'(?<= d=")[^"]+', lambda path: _shorter(path[0]), buffer.getvalue())
+    drawing = re.sub(r'(?<=data:image/png;base64,)[^"]+', lambda image: _plain_png(image[0]), drawing)
     return drawing.replace("<svg ", '<svg role="img" ', 1)
 
 
@@ -54,3 +63,28 @@ def _shorter(path: str) -> str:
     """The same path in hundredths of a point, on one line."""
     rounded = re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), path)
     return re.sub(r"\s*([A-Za-z])\s*", r"\1", rounded).replace("\n", " ").strip()
+
+
+def _plain_png(encoded: str) -> str:
+    """The same pixels in the simplest of PNGs, uncompressed, so that no version of a compressor shows in the file.
+
+    Images of more than 64 kB stay as they are.
+    """
+    with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
+        pixels = np.asarray(picture.convert("RGBA"))
+    if pixels.nbytes > MOST_PLAIN:
+        return encoded.replace("\n", "")
+    height, width, _ = pixels.shape
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)  # 0: no filter
+    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)  # 8 bits; red, green, blue, alpha
+    pieces = {b"IHDR": header, b"IDAT": zlib.compress(rows, 0), b"IEND": b""}
+    chunks = (struct.pack(">I", len(body)) + name + body + _checksum(name + body) for name, body in pieces.items())
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"".join(chunks)).decode()
+
+
+MOST_PLAIN = 1 << 16
+"""Bytes of pixels."""
+
+
+def _checksum(chunk: bytes) -> bytes:
+    return struct.pack(">I", zlib.crc32(chunk))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from ...layers import Context, Sequential
 from ...ops import cross_entropy_backward, cross_entropy_forward
@@ -27,37 +28,65 @@ class Passage(NamedTuple):
     grads: dict[str, Shape]
 
 
-def passages(model: Sequential, x: Array, targets: Array) -> list[Passage]:
-    """Run a model forward and backward with cross-entropy, and note the shapes at each layer; nothing is changed.
+class Flow(NamedTuple):
+    """One run forward and backward, layer by layer."""
+
+    names: list[str]
+    values: list[Array]  # the input, and what each layer gave
+    gradients: list[Array]  # of the loss, by each of the values
+    grads: list[dict[str, Array]]  # of each layer's parameters
+    loss: float
+
+
+def flow(model: Sequential, x: Array, targets: Array) -> Flow:
+    """Run a model forward and backward with cross-entropy, and keep what passes between its layers; nothing is changed.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from cnn_from_scratch.layers import Linear
-    >>> passages(Sequential(Linear(3, 2, rng=0)), np.ones((5, 3), np.float32), np.zeros(5, int))[0].grads
-    {'weight': (2, 3), 'bias': (2,)}
+    >>> from cnn_from_scratch.layers import Linear, ReLU
+    >>> found = flow(Sequential(Linear(3, 2, rng=0), ReLU()), np.ones((5, 3), np.float32), np.zeros(5, int))
+    >>> [value.shape for value in found.values], list(found.grads[0])
+    ([(5, 3), (5, 2), (5, 2)], ['weight', 'bias'])
     """
-    forward: dict[str, Shape] = {}
+    forward: dict[str, Array] = {}
     backward: dict[str, Mapping[str, Any]] = {}
 
     def tap(key: str, phase: str, values: Mapping[str, Any]) -> None:
         if phase == "forward":
-            forward[key] = values["output"].shape
+            forward[key] = values["output"].copy()
         else:
-            backward[key] = values
+            backward[key] = {
+                "dx": values["dx"].copy(),
+                "grads": {name: grad.copy() for name, grad in values["grads"].items()},
+            }
 
     logits, caches = model.forward(x, Context(train=True, rng=Place(0), tap=tap))
-    _, cache = cross_entropy_forward(logits, targets)
-    model.backward(cross_entropy_backward(cache), caches)
-    return [
-        Passage(
-            layer_name(key, layer),
-            forward[key],
-            backward[key]["dx"].shape,
-            {name: grad.shape for name, grad in backward[key]["grads"].items()},
-        )
-        for key, layer in model.children.items()
-    ]
+    loss, cache = cross_entropy_forward(logits, targets)
+    dlogits = cross_entropy_backward(cache)
+    model.backward(dlogits, caches)
+    keys = list(model.children)
+    return Flow(
+        [layer_name(key, layer) for key, layer in model.children.items()],
+        [x, *(forward[key] for key in keys)],
+        [*(backward[key]["dx"] for key in keys), dlogits],
+        [backward[key]["grads"] for key in keys],
+        float(loss),
+    )
+
+
+def passages(model: Sequential, x: Array, targets: Array) -> list[Passage]:
+    """The shapes of a run forward and backward, layer by layer; nothing is changed.
+
+    Examples
+    --------
+    >>> from cnn_from_scratch.layers import Linear
+    >>> passages(Sequential(Linear(3, 2, rng=0)), np.ones((5, 3), np.float32), np.zeros(5, int))[0].grads
+    {'weight': (2, 3), 'bias': (2,)}
+    """
+    found = flow(model, x, targets)
+    shapes = [{name: grad.shape for name, grad in grads.items()} for grads in found.grads]
+    each = zip(found.names, found.values[1:], found.gradients[:-1], shapes, strict=True)
+    return [Passage(name, value.shape, gradient.shape, grads) for name, value, gradient, grads in each]
 
 
 def draw_gradient_flow(model: Sequential, x: Array, targets: Array) -> Figure:
@@ -67,7 +96,7 @@ def draw_gradient_flow(model: Sequential, x: Array, targets: Array) -> Figure:
     ----------
     model : Sequential
     x : (N, C, H, W) or (N, features)
-        Inputs.
+        Inputs; the first is the one that is seen.
     targets : (N,)
         Class indices.
 
@@ -77,61 +106,107 @@ def draw_gradient_flow(model: Sequential, x: Array, targets: Array) -> Figure:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from cnn_from_scratch.layers import Linear
     >>> model = Sequential(Linear(3, 2, rng=0))
     >>> draw_gradient_flow(model, np.ones((5, 3), np.float32), np.zeros(5, int)).get_suptitle()
     'Forward and backward through 1 layers'
     """
-    steps = passages(model, x, targets)
-    rows = 2 * (len(steps) + 2) - 1  # a box, an arrow, a box ...
-    caption = "Blue: values, forward. Orange: gradients of the loss, backward, in the shapes of the values."
-    title = f"Forward and backward through {len(steps)} layers"
-    figure, (ax,) = style.stack(title, caption, [rows * ROW], width=6.6)
-    ax.set_xlim(0, 6.6)
-    ax.set_ylim(rows * ROW, 0)
+    found = flow(model, x, targets)
+    height = len(found.values) * BETWEEN + (len(found.names) + 2) * BOX
+    caption = (
+        "Down: values; up: gradients of the loss by them, in the same shapes. Shown: the three maps that answer most "
+        "to the first example, each row in a scale of its own, blue above zero, orange below. "
+        "rms: root mean square of all."
+    )
+    title = f"Forward and backward through {len(found.names)} layers"
+    figure, (ax,) = style.stack(title, caption, [height], width=WIDTH)
     ax.set_axis_off()
-    _box(ax, 0, "input", style.SOFT)
-    _arrows(ax, 1, x.shape, steps[0].dx)
-    for i, step in enumerate(steps):
-        _box(ax, 2 * i + 2, step.name, style.BLUE if step.grads else style.SOFT)
-        _leave_gradients(ax, 2 * i + 2, step.grads)
-        after = steps[i + 1].dx if i + 1 < len(steps) else step.output
-        _arrows(ax, 2 * i + 3, step.output, after)
-    _box(ax, rows - 1, "cross-entropy", style.ORANGE)
+    names = ["input", *found.names, f"cross-entropy {found.loss:.3g}"]
+    colours = [style.SOFT, *(style.BLUE if grads else style.SOFT for grads in found.grads), style.ORANGE]
+    for i, (name, colour) in enumerate(zip(names, colours, strict=True)):
+        _box(ax, i * (BOX + BETWEEN), name, colour)
+    for i, (value, gradient) in enumerate(zip(found.values, found.gradients, strict=True)):
+        _between(ax, i * (BOX + BETWEEN) + BOX, value, gradient, strongest_maps(found.values, value.shape))
+    for i, grads in enumerate(found.grads):
+        _leave_gradients(ax, (i + 1) * (BOX + BETWEEN), grads)
+    ax.set_xlim(0, WIDTH)
+    ax.set_ylim(height, 0)
     return figure
 
 
-ROW, LEFT, WIDTH = 0.36, 1.5, 1.9
-"""Inches: height of a row, left edge and width of the boxes."""
+def strongest_maps(values: list[Array], shape: Shape) -> Array:
+    """Which maps of the first example answer most; the same ones wherever there are as many.
+
+    Examples
+    --------
+    >>> strongest_maps([np.array([[[[1.0]], [[-3.0]], [[2.0]], [[0.0]]]])], (1, 4, 1, 1))
+    array([1, 2, 0])
+    """
+    if len(shape) != 4:
+        return np.arange(0)
+    last = next(value for value in reversed(values) if value.ndim == 4 and value.shape[1] == shape[1])
+    order: Array = np.argsort(-np.abs(last[0]).mean(axis=(1, 2)), kind="stable")
+    return order[:TILES]
 
 
-def _box(ax: Axes, row: int, name: str, colour: str) -> None:
+WIDTH, BOX, BETWEEN, LEFT, RIGHT = 7.5, 0.34, 0.66, 2.85, 4.65
+"""Inches: of everything, height of a box, from box to box, left and right edge of the boxes."""
+
+TILE, TILES, GAP = 0.46, 3, 0.06
+"""Inches and number of the maps that are seen."""
+
+STRIP = TILES * (TILE + GAP) - GAP
+
+
+def _box(ax: Axes, top: float, name: str, colour: str) -> None:
     """One layer."""
-    corner = LEFT, row * ROW + 0.02
-    style_of_box = "round,pad=0,rounding_size=0.06"
-    ax.add_patch(
-        FancyBboxPatch(
-            corner, WIDTH, ROW - 0.04, style_of_box, facecolor=tint(colour, 0.12), edgecolor=colour, linewidth=1.2
-        )
-    )
-    write(ax, LEFT + WIDTH / 2, (row + 0.5) * ROW, name)
+    corner, box = (LEFT, top + 0.01), "round,pad=0,rounding_size=0.06"
+    face = tint(colour, 0.12)
+    size = RIGHT - LEFT, BOX - 0.02
+    ax.add_patch(FancyBboxPatch(corner, *size, box, facecolor=face, edgecolor=colour, linewidth=1.2))
+    write(ax, (LEFT + RIGHT) / 2, top + BOX / 2, name)
 
 
-def _arrows(ax: Axes, row: int, value: Shape, gradient: Shape) -> None:
-    """Down with the values, up with the gradients."""
-    top, bottom = row * ROW - 0.01, (row + 1) * ROW + 0.01
-    down, up = LEFT + 0.5, LEFT + WIDTH - 0.5
-    arrow(ax, (down, top), (down, bottom), style.BLUE)
-    arrow(ax, (up, bottom), (up, top), style.ORANGE)
-    write(ax, down - 0.12, (row + 0.5) * ROW, style.times(*value), style.BLUE, size=8.5, ha="right")
-    write(ax, up + 0.12, (row + 0.5) * ROW, style.times(*gradient), style.ORANGE, size=8.5, ha="left")
+def _between(ax: Axes, top: float, value: Array, gradient: Array, shown: Array) -> None:
+    """Between two layers: at the left what goes down, at the right what comes up."""
+    down, up, middle = LEFT + 0.35, RIGHT - 0.35, top + BETWEEN / 2
+    arrow(ax, (down, top), (down, top + BETWEEN), style.BLUE)
+    arrow(ax, (up, top + BETWEEN), (up, top), style.ORANGE)
+    left, right = down - 0.15 - STRIP, up + 0.15
+    _maps(ax, left, middle, value[0][shown] if len(shown) else value[0])
+    _maps(ax, right, middle, gradient[0][shown] if len(shown) else gradient[0])
+    _shape_and_size(ax, left - 0.12, middle, value, style.BLUE, "right")
+    _shape_and_size(ax, right + STRIP + 0.12, middle, gradient, style.ORANGE, "left")
 
 
-def _leave_gradients(ax: Axes, row: int, grads: Mapping[str, Shape]) -> None:
+def _leave_gradients(ax: Axes, top: float, grads: Mapping[str, Array]) -> None:
     """To the right of a layer, what its parameters learn from."""
     if grads:
-        middle, edge = (row + 0.5) * ROW, LEFT + WIDTH
-        arrow(ax, (edge + 0.02, middle), (edge + 0.5, middle), style.ORANGE)
-        said = ",  ".join(f"d{name} {style.times(*shape)}" for name, shape in grads.items())
-        write(ax, edge + 0.58, middle, said, style.INK, size=8.5, ha="left")
+        middle = top + BOX / 2
+        arrow(ax, (RIGHT + 0.02, middle), (RIGHT + 0.46, middle), style.ORANGE)
+        said = [f"d{name} {style.times(*grad.shape)}, rms {_rms(grad)}" for name, grad in grads.items()]
+        write(ax, RIGHT + 0.54, middle, "\n".join(said), style.INK, size=7.5, ha="left")
+
+
+def _shape_and_size(ax: Axes, x: float, middle: float, values: Array, colour: str, ha: str) -> None:
+    """The shape, and how large the numbers are."""
+    write(ax, x, middle - 0.08, style.times(*values.shape), colour, size=8.5, ha=ha)
+    write(ax, x, middle + 0.1, f"rms {_rms(values)}", style.SOFT, size=7.5, ha=ha)
+
+
+def _rms(values: Array) -> str:
+    """Root mean square, to two digits."""
+    return f"{float(np.sqrt(np.mean(np.square(values, dtype=np.float64)))):.2g}"
+
+
+def _maps(ax: Axes, left: float, middle: float, values: Array) -> None:
+    """The first maps (C, H, W), or numbers as a strip; orange below zero, blue above."""
+    scale = float(np.abs(values).max(initial=0.0)) or 1.0
+    maps = list(values) if values.ndim == 3 else [values.reshape(1, -1)]
+    for i, each in enumerate(maps):
+        across, down = (TILE, TILE * min(each.shape[0] / each.shape[1], 1)) if values.ndim == 3 else (STRIP, 0.14)
+        start = left + (i * (TILE + GAP) if values.ndim == 3 else 0)
+        extent = (start, start + across, middle + down / 2, middle - down / 2)
+        ax.imshow(each, cmap=style.SIGNED, vmin=-scale, vmax=scale, extent=extent, aspect="auto", interpolation="none")
+        frame = Rectangle((start, middle - down / 2), across, down, fill=False, edgecolor=style.SOFT, linewidth=0.6)
+        ax.add_patch(frame)
