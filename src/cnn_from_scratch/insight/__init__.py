@@ -26,6 +26,7 @@ from .diagrams import (
     optimizer_path,
     receptive_fields,
 )
+from .embedding import Embedding, embed_layer, pca, plot_embedding
 from .feature_inversion import FeatureInversion, invert_features, plot_feature_inversion
 from .feature_picture import plot_feature_maps
 from .features import feature_maps
@@ -46,6 +47,7 @@ from .occlusion import occlusion, plot_occlusion
 from .pictures import save_run_pictures
 from .randomization import model_randomization
 from .randomization_picture import plot_model_randomization
+from .receptive_windows import ReceptiveWindows, receptive_windows
 from .recorder import Recorder
 from .recording import Recording, load_recording
 from .resize import resize_bilinear
@@ -53,6 +55,7 @@ from .saliency import plot_saliency, saliency
 from .saving import save_figure
 from .smoothgrad import plot_smoothgrad, smoothgrad
 from .spatial_layers import last_spatial_layer
+from .top_patches import TopPatches, plot_top_patches, top_patches
 from .trace import LayerTrace, Trace, trace
 from .until import model_until
 
@@ -60,6 +63,7 @@ __all__ = [
     "ActivationMaximum",
     "ArrayCheck",
     "Ascent",
+    "Embedding",
     "FeatureInversion",
     "Finding",
     "GradCheck",
@@ -67,9 +71,11 @@ __all__ = [
     "InputGradient",
     "IntegratedGradients",
     "LayerTrace",
+    "ReceptiveWindows",
     "Recorder",
     "Recording",
     "Regularizers",
+    "TopPatches",
     "Trace",
     "alpha_norm",
     "ascend",
@@ -87,6 +93,7 @@ __all__ = [
     "draw_sliding_window",
     "draw_winograd",
     "draw_winograd_row",
+    "embed_layer",
     "feature_maps",
     "filter_grid",
     "find_convolution",
@@ -108,10 +115,12 @@ __all__ = [
     "most_confused",
     "occlusion",
     "optimizer_path",
+    "pca",
     "plot_activation_maxima",
     "plot_attribution",
     "plot_attributions",
     "plot_confusion",
+    "plot_embedding",
     "plot_feature_inversion",
     "plot_feature_maps",
     "plot_filters",
@@ -124,12 +133,15 @@ __all__ = [
     "plot_occlusion",
     "plot_saliency",
     "plot_smoothgrad",
+    "plot_top_patches",
     "receptive_fields",
+    "receptive_windows",
     "resize_bilinear",
     "saliency",
     "save_figure",
     "save_run_pictures",
     "smoothgrad",
+    "top_patches",
     "total_variation",
     "trace",
 ]

@@ -14,8 +14,8 @@ from matplotlib.patches import Rectangle
 from ..typing import Array
 from . import style
 
-INCHES, GAP, WORDS, LEFT = 0.9, 0.14, 0.19, 1.1
-"""Side of a picture, from one to the next, height of a line of words, and width of those at the left of a row."""
+INCHES, GAP, WORDS, LETTER = 0.9, 0.14, 0.19, 0.085
+"""Side of a picture, from one to the next, height of a line of words, and width of a letter at the left of a row."""
 
 OUTSIDE = "#a9cfe6"
 """Where there is no picture: its pixels are NaN."""
@@ -41,7 +41,7 @@ def draw_panels(
     ['above', 'a row']
     """
     H, W = rows[0][0].image.shape[1:]
-    height, margin = inches * H / W, LEFT if left else 0.0
+    height, margin = inches * H / W, LETTER * max(map(len, left), default=-GAP / LETTER) + GAP
     width = max(max(map(len, rows)) * (inches + GAP) - GAP, 2.6)
     letters = int(inches * 15)
     above = [WORDS * any(panel.above for panel in row) for row in rows]
@@ -54,7 +54,9 @@ def draw_panels(
         for j, panel in enumerate(row):
             x = margin + j * (inches + GAP)
             style.draw_image(ax, _pixels(panel.image), (x, x + inches, top + height, top))
-            ax.add_patch(Rectangle((x, top), inches, height, fill=False, edgecolor=style.FAINT, linewidth=0.8))
+            ax.add_patch(
+                Rectangle((x, top), inches, height, fill=False, edgecolor=style.FAINT, linewidth=0.8, clip_on=False)
+            )
             _write(ax, x + inches / 2, top - 0.04, _tail(panel.above, letters), "bottom", style.INK)
             _write(ax, x + inches / 2, top + height + 0.04, panel.below, "top", style.SOFT)
         if left:
