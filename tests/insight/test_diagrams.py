@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.patches import FancyArrowPatch
 from pictures import assert_tidy, images, network
 
 from cnn_from_scratch.errors import LimitError, ShapeError
@@ -273,11 +274,14 @@ def test_stages_join_what_keeps_the_shape():
 
 def test_shapes():
     figure = draw_shapes(mnist_cnn(), (1, 28, 28))
-    said = [text.get_text() for text in figure.axes[0].texts]
+    said = [text.get_text() for ax in figure.axes for text in ax.texts]
     assert "64 × 7 × 7" in said
     assert "fc1 Linear\nrelu3 ReLU\n401,536 parameters" in said
     assert figure.get_suptitle() == "Shapes from 1 × 28 × 28 to 10"
     assert_tidy(figure)
+    assert [len(ax.texts) / 2 for ax in figure.axes] == [4, 4]  # eight shapes in two rows
+    arrows = [sum(isinstance(patch, FancyArrowPatch) for patch in ax.patches) for ax in figure.axes]
+    assert arrows == [4, 4]  # three between four shapes, and one from row to row
     assert_tidy(draw_shapes(Sequential(Linear(3, 200, rng=0), ReLU()), (3,)))
     assert_tidy(draw_shapes(Sequential(Conv2d(3, 512, 1, rng=0), Flatten()), (3, 4, 9)))
 

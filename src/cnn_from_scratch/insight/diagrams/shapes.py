@@ -71,27 +71,40 @@ def draw_shapes(model: Sequential, input_shape: Shape) -> Figure:
     title = f"Shapes from {style.times(*found[0].shape)} to {style.times(*found[-1].shape)}"
     caption = f"{total:,} parameters. Maps are drawn to scale, their number and the length of vectors are not."
     scale = TALLEST / max((max(stage.shape[1:]) for stage in found if len(stage.shape) == 3), default=1)
-    words = [_words(stage) for stage in found]
-    size = STEP * len(found), BELOW + 0.2 + 0.14 * max(map(len, words))
-    figure, (ax,) = style.stack(title, caption, [size[1]], width=size[0])
-    ax.set_xlim(0, size[0])
-    ax.set_ylim(size[1], 0)
-    ax.set_axis_off()
-    edge = 0.0  # of the shape before
-    for i, stage in enumerate(found):
-        middle, reach = (i + 0.5) * STEP, _reach(stage.shape, scale)
-        if i:
+    columns = -(-len(found) // -(-len(found) // MOST_IN_ROW))  # rows as equally long as can be
+    rows = [found[start : start + columns] for start in range(0, len(found), columns)]
+    heights = [BELOW + 0.26 + LINE * max(len(_words(stage)) for stage in row) for row in rows]
+    figure, axes = style.stack(title, caption, heights, width=0.3 + STEP * columns, gap=0.2)
+    for ax, height, row in zip(axes, heights, rows, strict=True):
+        ax.set_xlim(0, 0.3 + STEP * columns)
+        ax.set_ylim(height, 0)
+        ax.set_axis_off()
+        _draw_row(ax, row, scale, begins=row is rows[0], ends=row is rows[-1])
+    return figure
+
+
+def _draw_row(ax: Axes, row: list[Stage], scale: float, *, begins: bool, ends: bool) -> None:
+    """Shapes side by side, arrows between them, and to and from other rows."""
+    edge = -0.2 if begins else 0.0  # right edge of the shape before
+    for i, stage in enumerate(row):
+        middle, reach = (i + 0.5) * STEP + 0.1, _reach(stage.shape, scale)
+        if i or not begins:
             between = (edge + middle - reach) / 2
             arrow(ax, (between - 0.15, CENTRE), (between + 0.15, CENTRE))
         edge = middle + reach
         _draw_shape(ax, middle, stage.shape, scale)
         write(ax, middle, BELOW, style.times(*stage.shape), size=9)
-        write(ax, middle, BELOW + 0.16, "\n".join(words[i]), style.SOFT, size=7.5, va="top")
-    return figure
+        write(ax, middle, BELOW + 0.16, "\n".join(_words(stage)), style.SOFT, size=7.5, va="top")
+    if not ends:
+        between = min(edge + 0.3, len(row) * STEP + 0.15)
+        arrow(ax, (between - 0.15, CENTRE), (between + 0.15, CENTRE))
 
 
-STEP, TALLEST, CENTRE, BELOW = 1.5, 1.0, 0.72, 1.6
-"""Inches: from one shape to the next, side of the largest map, where shapes have their middle, where words begin."""
+MOST_IN_ROW = 5
+"""Shapes; with more side by side, the words would be too small on a page."""
+
+STEP, TALLEST, CENTRE, BELOW, LINE = 1.5, 1.0, 0.72, 1.6, 0.14
+"""Inches: from shape to shape, side of the largest map, where shapes have their middle, where words begin, a line."""
 
 SHEET = 0.035
 """Inches from one map of a stack to the next."""
