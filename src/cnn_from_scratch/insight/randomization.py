@@ -30,19 +30,19 @@ def model_randomization(
 
     Of mnist_cnn at 99.3 %, the mean rank correlations over the first 20 test images (seed 0) are
 
-    =======================  ====  ====  =====  =====
-    drawn anew, down to      fc2   fc1   conv2  conv1
-    =======================  ====  ====  =====  =====
-    saliency (absolute)      0.49  0.40  0.20   0.13
-    smoothgrad               0.00  0.03  0.00   0.01
-    integrated_gradients     0.03  0.00  0.02   -0.02
-    guided_backpropagation   0.90  0.72  0.63   0.48
-    occlusion                0.13  0.14  0.04   0.05
-    gradcam                  0.35  0.21  0.13   0.04
-    =======================  ====  ====  =====  =====
+    =======================  =====  ====  =====  =====
+    drawn anew, down to      fc2    fc1   conv2  conv1
+    =======================  =====  ====  =====  =====
+    saliency (absolute)      0.49   0.40  0.20   0.13
+    smoothgrad               -0.01  0.02  0.00   0.01
+    integrated_gradients     0.03   0.00  0.02   -0.02
+    guided_backpropagation   0.90   0.72  0.63   0.48
+    occlusion                0.13   0.14  0.04   0.05
+    gradcam                  0.35   0.21  0.13   0.04
+    =======================  =====  ====  =====  =====
 
     So guided backpropagation keeps half of its order even where nothing is left of the network, as the paper found.
-    And of integrated gradients the absolute values keep theirs (0.99 throughout, where all of it is new): they are
+    And of integrated gradients the absolute values keep theirs (0.99, even where every layer is new): they are
     multiplied by x - baseline, which is 0 outside the strokes. What looks like a stroke there is the image; what the
     network has to say are the signs.
 
