@@ -109,7 +109,8 @@ def test_outputs_and_gradients_are_those_without_a_trace(seed, train, dtype, ord
     assert seen.grads.keys() == grads.keys()
     for key, grad in grads.items():
         assert_bits(seen.grads[key], grad)
-    assert_bits(seen["0"].dx, dx)
+    assert_bits(seen.dx, dx)
+    assert seen["0"].dx is seen.dx
 
     again_logits, again_cache = model.forward(x, Context(train=train, rng=place if train else None))
     assert_bits(again_logits, logits)
@@ -208,7 +209,7 @@ def test_arrays_are_contiguous_read_only_and_of_nobody_else(order):
     x = (to_hwnc(x) if order == "H" else x).astype(np.float32)
     seen = trace(model, x, y, optimizer=Adam())
     theirs = [x, y, *model.params.values(), *model.buffers.values()]
-    found = list(arrays_in((seen.x, seen.y, seen.logits, seen.dlogits, seen.layers)))
+    found = list(arrays_in((seen.x, seen.y, seen.logits, seen.dlogits, seen.dx, seen.layers)))
     assert len(found) > 50
     assert not any(array.flags.writeable for array in found)
     assert not any(np.shares_memory(array, other) for array in found for other in theirs)

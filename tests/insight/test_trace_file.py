@@ -131,7 +131,7 @@ def test_a_file_of_arrays_with_telling_names(tmp_path):
     assert {"x", "y", "model/conv.weight", "model/norm.running_var", "layers/conv/output"} <= arrays.keys()
     assert {"layers/head.0/grads/weight", "layers/head.0/update/bias", "layers/norm/cache/inv_std"} <= arrays.keys()
     np.testing.assert_array_equal(arrays["layers/cut/output"], seen["cut"].output)
-    held = {id(array): array for array in arrays_in((seen.x, seen.y, seen.logits, seen.dlogits, seen.layers))}
+    held = {id(array): array for array in arrays_in((seen.x, seen.y, seen.logits, seen.dlogits, seen.dx, seen.layers))}
     buffers = sum(array.nbytes for array in seen.model.buffers.values())
     assert sum(array.nbytes for array in arrays.values()) <= sum(array.nbytes for array in held.values()) + buffers
 

@@ -64,14 +64,14 @@ def plot_feature_maps(
     layers = dict(named_layers(model))
     logits = _last_vector(maps)
     others = [key for key in maps if logits is None or not np.array_equal(maps[key], logits)]
-    rows = _chosen([key for key in others if type(layers[key]).__name__ not in SAME_NUMBERS])
+    rows = evenly_chosen([key for key in others if type(layers[key]).__name__ not in SAME_NUMBERS])
     heights = [1.3, *(_inches(maps[key]) for key in rows), *([] if logits is None else [1.0])]
     width = MAP_INCHES * MOST_MAPS * STEP
     figure, axes = style.stack("One image through the network", CAPTION, heights, left=1.75, width=width, foot=0.36)
-    _draw_image(axes[0], _stretched(x[0]) if image is None else image)
+    _draw_image(axes[0], stretched(x[0]) if image is None else image)
     for ax, key in zip(axes[1:], rows, strict=False):
         _draw_maps(ax, maps[key])
-        _label(ax, f"{key} {type(layers[key]).__name__}", style.times(*maps[key].shape))
+        label_row(ax, f"{key} {type(layers[key]).__name__}", style.times(*maps[key].shape))
     if logits is not None:
         _draw_probabilities(axes[-1], logits, classes)
     return figure
@@ -83,7 +83,7 @@ CAPTION = (
 )
 
 
-def _chosen(keys: Sequence[str]) -> list[str]:
+def evenly_chosen(keys: Sequence[str]) -> list[str]:
     """All of them, or some that are evenly spaced."""
     places = np.linspace(0, len(keys) - 1, min(len(keys), MOST_LAYERS)).round().astype(int)
     return [keys[i] for i in places]
@@ -100,7 +100,7 @@ def _inches(y: Array) -> float:
     return 0.22 if y.ndim == 1 else MAP_INCHES * min(y.shape[1] / y.shape[2], 2.0)
 
 
-def _stretched(image: Array) -> Array:
+def stretched(image: Array) -> Array:
     """Any numbers as numbers in [0, 1]."""
     low, high = float(image.min()), float(image.max())
     return (image - low) / (high - low or 1.0)
@@ -109,7 +109,7 @@ def _stretched(image: Array) -> Array:
 def _draw_image(ax: Axes, image: Array) -> None:
     style.draw_image(ax, image)
     ax.set_anchor("W")
-    _label(ax, "input", style.times(*image.shape))
+    label_row(ax, "input", style.times(*image.shape))
 
 
 def _draw_maps(ax: Axes, y: Array) -> None:
@@ -130,7 +130,7 @@ def _draw_probabilities(ax: Axes, logits: Array, classes: Sequence[str] | None) 
     """The likeliest classes as bars, in the order of the classes."""
     probabilities = softmax_forward(logits)[0]
     shown = np.sort(np.argsort(-probabilities, kind="stable")[:MOST_CLASSES])
-    names = [str(k) if classes is None else _two_lines(classes[k]) for k in shown]
+    names = [str(k) if classes is None else two_lines(classes[k]) for k in shown]
     colours = [style.BLUE if k == probabilities.argmax() else style.SOFT for k in shown]
     places = np.arange(len(shown)) * STEP + 0.5
     ax.bar(places, probabilities[shown], width=0.8, color=colours)
@@ -152,14 +152,15 @@ def _draw_probabilities(ax: Axes, logits: Array, classes: Sequence[str] | None) 
     ax.spines[["top", "left", "right"]].set_visible(False)
     ax.spines["bottom"].set_color(style.FAINT)
     count = len(logits)
-    _label(ax, "softmax", f"the {len(shown)} largest of {count}" if count > len(shown) else f"{count} classes")
+    label_row(ax, "softmax", f"the {len(shown)} largest of {count}" if count > len(shown) else f"{count} classes")
 
 
-def _two_lines(name: str) -> str:
+def two_lines(name: str) -> str:
+    """A name of a class as it stands below a bar."""
     return textwrap.fill(style.short(name, 20), 10, max_lines=2, placeholder="…")
 
 
-def _label(ax: Axes, name: str, shape: str) -> None:
+def label_row(ax: Axes, name: str, shape: str) -> None:
     """Which layer, and the shape of what it gives, at the left of a row."""
     figure, box = ax.figure, ax.get_position()
     assert isinstance(figure, Figure)

@@ -67,6 +67,8 @@ class Trace:
         The model itself is not among them unless it is a single layer, whose key is "".
     loss_name : str
         ``"cross_entropy"`` ...; "" where there was no loss.
+    dx : (N, ...) or None
+        The gradient of the loss by `x`, where the way back ends.
     """
 
     model: Layer
@@ -78,6 +80,7 @@ class Trace:
     train: bool
     layers: dict[str, LayerTrace]
     loss_name: str = ""
+    dx: Array | None = None
 
     def __getitem__(self, key: str) -> LayerTrace:
         if key not in self.layers:

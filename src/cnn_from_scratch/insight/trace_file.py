@@ -23,7 +23,7 @@ Path = str | os.PathLike[str]
 TRACE = Kind("cnn_from_scratch.trace", "trace", "architecture and caches", "save_trace")
 PARTS = {
     "architecture": object, "train": bool, "loss_name": str, "loss": object, "x": object, "y": object,
-    "logits": object, "dlogits": object, "layers": list,
+    "logits": object, "dlogits": object, "dx": object, "layers": list,
 }  # fmt: skip
 MODEL = "model/"
 """Names of parameters and buffers begin so, before their keys."""
@@ -73,7 +73,7 @@ def save_trace(trace: Trace, path: Path, *, layers: Mapping[str, type[Layer]] | 
     write_described(TRACE, path, document, pool.arrays)
 
 
-WHOLE = ("x", "y", "logits", "dlogits")
+WHOLE = ("x", "y", "logits", "dlogits", "dx")
 """Arrays of the whole network."""
 
 OF_A_LAYER = ("input", "output", "dy", "dx", "params", "grads", "update", "cache")
@@ -120,7 +120,7 @@ def _decode(document: Mapping[str, Any], model: Layer, reader: Reader, *, shapes
     """The whole trace, checked against its model; the shapes of outputs, too, if every layer tells them."""
     whole = {name: reader.decode(document[name]) for name in WHOLE}
     for name, value in whole.items():
-        missing = value is None and name in ("y", "dlogits")
+        missing = value is None and name in ("y", "dlogits", "dx")
         _require(missing or isinstance(value, np.ndarray), f"{name} is no array")
     _require(whole["x"].ndim > 1, f"x has the shape {whole['x'].shape}, but a batch has at least 2 axes")
     loss = reader.decode(document["loss"])

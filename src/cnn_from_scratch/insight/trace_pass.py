@@ -38,7 +38,7 @@ def run(
     with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN go on: they are what one looks for
         logits, cache = model.forward(x, Context(train=train, rng=place if train else None, tap=seen.tap))
         seen.whole("forward", {"input": x, "output": logits, "cache": cache})
-        mean = dlogits = None
+        mean = dlogits = dx = None
         update: dict[str, Array] = {}
         if y is not None:
             y = y.astype(model.dtype, copy=False) if y.dtype.kind == "f" else y
@@ -57,6 +57,7 @@ def run(
         train=train,
         layers=seen.layers(update),
         loss_name="" if y is None else chosen.name,
+        dx=None if dx is None else keep.flat(dx),
     )
 
 

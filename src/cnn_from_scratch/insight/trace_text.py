@@ -61,7 +61,7 @@ def _head(trace: Trace) -> Iterator[str]:
 
 def held_bytes(trace: Trace) -> int:
     """Memory of all arrays that a trace holds, each counted once."""
-    found = arrays_in((trace.x, trace.y, trace.logits, trace.dlogits, trace.layers))
+    found = arrays_in((trace.x, trace.y, trace.logits, trace.dlogits, trace.dx, trace.layers))
     return sum(array.nbytes for array in {id(array): array for array in found}.values())
 
 
