@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 import matplotlib
 import numpy as np
 from comparing import differences, pinned
+from ideas import IDEAS
 from matplotlib.figure import Figure
 
 from cnn_from_scratch import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential, load_digits
@@ -77,6 +78,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "memory_order": lambda: draw_memory_order(np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2)),
     "gradient_flow": gradient_flow,
     "shapes": lambda: draw_shapes(mnist_cnn(), (1, 28, 28)),
+    **IDEAS,
 }
 
 LARGER_IMAGE = np.array([[1, 2, 0, 3, 1], [4, 5, 1, 0, 2], [2, 7, 6, 1, 0], [0, 3, 8, 9, 4], [1, 0, 2, 5, 3]], float)

@@ -53,7 +53,9 @@ def test_the_picture_holds_the_paths():
     plane, heights = figure.axes
     names = {text.get_text(): text for text in plane.texts}
     assert set(names) == set(optimizers)
-    for line, below, (name, optimizer) in zip(plane.lines, heights.lines, optimizers.items(), strict=True):
+    *lines, ring = plane.lines
+    assert ring.get_xydata().tolist() == [START.tolist()]
+    for line, below, (name, optimizer) in zip(lines, heights.lines, optimizers.items(), strict=True):
         path = optimizer_path(optimizer, gradient, START, 40)
         np.testing.assert_array_equal(line.get_xydata(), path)
         np.testing.assert_array_equal(below.get_ydata(), value(path))
@@ -71,7 +73,7 @@ def test_names_keep_off_all_paths():
     plane = figure.axes[0]
     for text in plane.texts:
         box = text.get_window_extent()
-        for line in plane.lines:
+        for line in plane.lines[:-1]:
             ends = plane.transData.transform(line.get_xydata())
             on_the_way = np.concatenate([np.linspace(a, b, 50) for a, b in itertools.pairwise(ends)])
             assert not box.count_contains(on_the_way), f"{text.get_text()} lies on a path"

@@ -56,18 +56,18 @@ def draw_batch_norm(layer: BatchNorm2d, x: Array) -> Figure:
     N, C, H, W = x.shape
     if C > len(COLOURS):
         raise LimitError(f"draw_batch_norm: {C} channels are too many to draw; at most {len(COLOURS)}")
-    train, evaluation = (
-        batch_norm_forward(x, *layer.vectors(), train=mode, eps=layer.eps)[0] for mode in (True, False)
-    )
+    x = x.astype(np.float64)  # the picture is then the same on every machine
+    vectors = [None if vector is None else vector.astype(np.float64) for vector in layer.vectors()]
+    train, evaluation = (batch_norm_forward(x, *vectors, train=mode, eps=layer.eps)[0] for mode in (True, False))
     title = "Batch norm: every channel is measured over the whole batch, by itself"
     caption = (
-        "Bars and numbers: mean ± standard deviation. Training normalizes with this batch's, so all batches come out "
-        "alike; evaluation with the running ones (grey), so that an image comes out alike in every batch."
+        "Bars and numbers: mean ± standard deviation. Training takes those of this batch, so all batches come out "
+        "alike; evaluation takes the running ones (grey), so that an image comes out alike in every batch."
     )
     figure = style.new_figure(7.4, 1.15 + 1.2 * C, title, caption)
     axes = figure.subplots(C, 4, width_ratios=[1.1, 1, 1, 1], squeeze=False)
-    before, after = _limits(x), _limits(train, evaluation)
     remembered = np.stack([layer.buffers["running_mean"], np.sqrt(layer.buffers["running_var"])], axis=-1)  # (C, 2)
+    before, after = _limits(x, remembered @ np.array([[1, 1], [-1, 1]])), _limits(train, evaluation)
     shown = np.unique(np.linspace(0, N - 1, MOST_IMAGES).astype(int))
     for c, row in enumerate(axes):
         _draw_maps(row[0], x[shown, c], COLOURS[c], f"channel {c}: {N}×{H}×{W} values")
@@ -81,7 +81,9 @@ def draw_batch_norm(layer: BatchNorm2d, x: Array) -> Figure:
 
 def _limits(*arrays: Array) -> tuple[float, float]:
     """From the lowest to the highest value, but for a few."""
-    low, high = np.quantile(np.concatenate([array.ravel() for array in arrays]), [0.002, 0.998])
+    low, high = (
+        choose(np.quantile(array, share) for array in arrays) for choose, share in ((min, 0.002), (max, 0.998))
+    )
     room = 0.03 * (high - low) or 1.0
     return float(low - room), float(high + room)
 
@@ -93,13 +95,10 @@ def _draw_maps(ax: Axes, maps: Array, colour: str, words: str) -> None:
     strip = np.full((H, N * (W + 1) - 1), np.nan)
     for n, image in enumerate(maps):
         strip[:, n * (W + 1) : n * (W + 1) + W] = (image - low) / ((high - low) or 1)
-    ax.imshow(
-        strip,
-        cmap=LinearSegmentedColormap.from_list("ramp", ["#ffffff", colour]),
-        vmin=0,
-        vmax=1,
-        interpolation="nearest",
-    )
+    shades = LinearSegmentedColormap.from_list("shades", ["#ffffff", colour])
+    ax.pcolormesh(np.ma.masked_invalid(strip), cmap=shades, vmin=0, vmax=1)  # as shapes, which are sharp in any size
+    ax.set_aspect("equal")
+    ax.invert_yaxis()
     ax.set_title(words, loc="left", fontsize=9, color=style.INK)
     ax.set_axis_off()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PatchCollection
+from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -71,13 +71,13 @@ ACROSS, SIDE, APART, HEAD = 3, 2.1, 0.3, 0.62
 def _draw_field(ax: Axes, field: Field, left: float, top: float, pixel: float) -> None:
     """The image as a grid, the pixels of the field shaded."""
     H, W = field.paths.shape
-    colours = style.RIGHT(0.15 + 0.75 * field.paths / field.paths.max())
-    colours[field.paths == 0] = 1
-    corners = [(left + column * pixel, top + row * pixel) for row, column in np.ndindex(H, W)]
-    cells = [Rectangle(corner, pixel, pixel) for corner in corners]
-    ax.add_collection(
-        PatchCollection(cells, facecolor=colours.reshape(-1, 4), edgecolor=style.FAINT, linewidth=0.5, clip_on=False)
-    )
+    lines = [[(left, top + row * pixel), (left + W * pixel, top + row * pixel)] for row in range(H + 1)]
+    lines += [[(left + c * pixel, top), (left + c * pixel, top + H * pixel)] for c in range(W + 1)]
+    ax.add_collection(LineCollection(lines, colors=style.FAINT, linewidths=0.5, clip_on=False))
+    places = np.argwhere(field.paths)
+    cells = [Rectangle((left + column * pixel, top + row * pixel), pixel, pixel) for row, column in places]
+    colours = style.RIGHT(0.15 + 0.75 * field.paths[field.paths > 0] / field.paths.max())
+    ax.add_collection(PatchCollection(cells, facecolor=colours, edgecolor=style.FAINT, linewidth=0.5, clip_on=False))
     row, column, height, width = field.box
     outline(ax, left + column * pixel, top + row * pixel, width * pixel, height * pixel, style.INK, width=1.8)
     KH, KW = field.kernel

@@ -118,7 +118,7 @@ def draw_optimizer_paths(
     rates = _listed([f"{name} {optimizer.lr:g}" for name, optimizer in optimizers.items()])
     figure, (plane, heights) = style.stack(
         f"One surface, one start: the path of {_listed(list(paths))} in {steps} steps",
-        f"Each mark is a step, each grey line one height of the surface. Learning rates: {rates}.",
+        f"Ring: the start. Each mark is a step, each grey line one height. Learning rates: {rates}.",
         [_height(paths), 1.7],
         width=WIDTH,
         left=0.7,
@@ -179,6 +179,8 @@ def _draw_plane(ax: Axes, value: Function, paths: Mapping[str, Array]) -> None:
     ax.contour(a, b, surface, levels=levels, colors="#c3cad1", linewidths=0.8)
     for path, colour, marker in zip(paths.values(), COLOURS, MARKERS, strict=False):
         ax.plot(*path.T, color=colour, marker=marker, markersize=3.2, linewidth=1.5, clip_on=False)
+    start = next(iter(paths.values()))[0]
+    ax.plot(*start, marker="o", markersize=10, color=style.INK, fillstyle="none")
     name_paths(ax, paths, COLOURS, corners=(middle - reach, middle + reach), scale=scale)
 
 

@@ -105,7 +105,7 @@ def _draw_example(
         arrow(ax, (left + WIDE + 0.3, top + K / 2), (right - 0.3, top + K / 2))
     for place, sign in ((lefts[3] - 0.6, "−"), (lefts[4] - 0.6, "=")):
         write(ax, place, top + K / 2, sign, style.SOFT, size=12)
-    truth, chance = names[target], said(float(p[target]))
+    truth, chance = names[target], said(round(float(p[target]), 2) or float(p[target]))
     words = f"The truth is {truth}:  loss = −log p({truth}) = −log {chance} = {said(round(loss, 2))}"
     write(ax, lefts[0], top + K + 1.5, words, size=9.5, ha="left")
 
