@@ -7,6 +7,7 @@ without pyplot; where there is something to compute, a function beside it return
 from .activation_maximization import ActivationMaximum, maximize_activation, plot_activation_maxima
 from .attribution_picture import plot_attribution
 from .attributions import plot_attributions
+from .blame import Blame, blame
 from .confusion import most_confused, plot_confusion
 from .diagrams import (
     draw_batch_norm,
@@ -27,6 +28,7 @@ from .diagrams import (
     receptive_fields,
 )
 from .embedding import Embedding, embed_layer, pca, plot_embedding
+from .explain import Explanation, explain
 from .feature_inversion import FeatureInversion, invert_features, plot_feature_inversion
 from .feature_picture import plot_feature_maps
 from .features import feature_maps
@@ -57,13 +59,18 @@ from .smoothgrad import plot_smoothgrad, smoothgrad
 from .spatial_layers import last_spatial_layer
 from .top_patches import TopPatches, plot_top_patches, top_patches
 from .trace import LayerTrace, Trace, trace
+from .trace_file import load_trace, save_trace
+from .trace_picture import plot_trace
+from .trace_table import trace_table
 from .until import model_until
 
 __all__ = [
     "ActivationMaximum",
     "ArrayCheck",
     "Ascent",
+    "Blame",
     "Embedding",
+    "Explanation",
     "FeatureInversion",
     "Finding",
     "GradCheck",
@@ -79,6 +86,7 @@ __all__ = [
     "Trace",
     "alpha_norm",
     "ascend",
+    "blame",
     "draw_batch_norm",
     "draw_cross_entropy",
     "draw_filter_step",
@@ -94,6 +102,7 @@ __all__ = [
     "draw_winograd",
     "draw_winograd_row",
     "embed_layer",
+    "explain",
     "feature_maps",
     "filter_grid",
     "find_convolution",
@@ -108,6 +117,7 @@ __all__ = [
     "landscape",
     "last_spatial_layer",
     "load_recording",
+    "load_trace",
     "maximize_activation",
     "model_randomization",
     "model_until",
@@ -134,14 +144,17 @@ __all__ = [
     "plot_saliency",
     "plot_smoothgrad",
     "plot_top_patches",
+    "plot_trace",
     "receptive_fields",
     "receptive_windows",
     "resize_bilinear",
     "saliency",
     "save_figure",
     "save_run_pictures",
+    "save_trace",
     "smoothgrad",
     "top_patches",
     "total_variation",
     "trace",
+    "trace_table",
 ]
