@@ -5,6 +5,7 @@ without pyplot; where there is something to compute, a function beside it return
 """
 
 from .activation_maximization import ActivationMaximum, maximize_activation, plot_activation_maxima
+from .animation import Animation, save_animation
 from .attribution_picture import plot_attribution
 from .attributions import plot_attributions
 from .blame import Blame, blame
@@ -52,6 +53,7 @@ from .randomization_picture import plot_model_randomization
 from .receptive_windows import ReceptiveWindows, receptive_windows
 from .recorder import Recorder
 from .recording import Recording, load_recording
+from .recording_picture import animate_recording, plot_recording
 from .resize import resize_bilinear
 from .saliency import plot_saliency, saliency
 from .saving import save_figure
@@ -66,6 +68,7 @@ from .until import model_until
 
 __all__ = [
     "ActivationMaximum",
+    "Animation",
     "ArrayCheck",
     "Ascent",
     "Blame",
@@ -85,6 +88,7 @@ __all__ = [
     "TopPatches",
     "Trace",
     "alpha_norm",
+    "animate_recording",
     "ascend",
     "blame",
     "draw_batch_norm",
@@ -141,6 +145,7 @@ __all__ = [
     "plot_mistakes",
     "plot_model_randomization",
     "plot_occlusion",
+    "plot_recording",
     "plot_saliency",
     "plot_smoothgrad",
     "plot_top_patches",
@@ -149,6 +154,7 @@ __all__ = [
     "receptive_windows",
     "resize_bilinear",
     "saliency",
+    "save_animation",
     "save_figure",
     "save_run_pictures",
     "save_trace",
