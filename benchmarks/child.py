@@ -69,7 +69,7 @@ class Child:
         return self._ask("values")
 
     def peak(self) -> float:
-        """Most memory that the process has ever had, in MiB."""
+        """Most memory that the process has ever had, in MiB, and what its forks had over the imports they share."""
         return self._ask("peak")
 
     def stop(self) -> None:
@@ -108,7 +108,7 @@ def _serve(pipe: Connection, competitor: Competitor, task: Task) -> None:
         pipe.send(Ready(_version_of(module.VERSION), imported))
         with closing(runner):
             while True:
-                pipe.send(_answer(runner, *pipe.recv()))
+                pipe.send(_answer(runner, imported, *pipe.recv()))
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
         return  # the parent is done
     except Unavailable as error:
@@ -122,11 +122,11 @@ def _serve(pipe: Connection, competitor: Competitor, task: Task) -> None:
         )
 
 
-def _answer(runner: Runner, question: str, calls: int = 0, warm: int = 0) -> Any:
+def _answer(runner: Runner, imported: float, question: str, calls: int = 0, warm: int = 0) -> Any:
     if question == "values":
         return runner.values()
     if question == "peak":
-        return peak_memory()
+        return peak_memory() + sum(max(0.0, peak_memory(fork) - imported) for fork in _forks())
     for _ in range(warm):
         runner.run()
     times = []
@@ -137,9 +137,14 @@ def _answer(runner: Runner, question: str, calls: int = 0, warm: int = 0) -> Any
     return times
 
 
-def peak_memory() -> float:
-    """VmHWM of this process in MiB; 0 where the system does not say."""
-    status = Path("/proc/self/status")
+def _forks() -> list[str]:
+    """Processes that this one has started and that are still there."""
+    return [pid for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()]
+
+
+def peak_memory(process: str = "self") -> float:
+    """VmHWM of a process in MiB; 0 where the system does not say."""
+    status = Path(f"/proc/{process}/status")
     if not status.exists():
         return 0.0
     line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))

@@ -22,7 +22,7 @@ MEASURED = """\
   (or the outputs) from the same weights, and they are compared; how far apart they are stands below the figures, and
   for the three training steps in float64, too, where rounding makes no ReLU or maximum fall the other way.
 - **Two cores for everybody**: PyTorch with 2 threads, onnxruntime with 1 and 2, BLAS of other NumPy code with 2, ours
-  with 2 shards of the batch on threads of their own.
+  with 2 shards of the batch, the second in a forked process.
 - **A process for each competitor**, which builds its network once and then sleeps until it is asked.
 - **In turn**: a burst of calls each, round after round, so that the machine's moods hit all alike. Before each burst
   there is a pause and a call that is not timed. A sample is the median of a burst; a figure is the median of the
@@ -53,7 +53,7 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "One convolution",
         "Without bias; the gradient of an image of 3 channels or fewer is not computed, by nobody. Ours: each half of "
-        "the batch on a thread of its own, lying in memory as it does inside of a network. Milliseconds.",
+        "the batch in a process of its own, lying in memory as it does in training. Milliseconds.",
         ("layers-forward", "layers-backward"),
     ),
     (

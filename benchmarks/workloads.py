@@ -104,6 +104,7 @@ def _depth() -> list[Case]:
 def _shards() -> list[Case]:
     ours = [
         Competitor("ours, 2 shards", "ours"),
+        Competitor("ours, 2 shards on threads", "ours", "on threads"),
         Competitor("ours, 1 shard, BLAS on 1 thread", "ours", "1 BLAS thread", threads=1),
         Competitor("ours, 1 shard, BLAS on 2 threads", "ours", threads=1),
     ]

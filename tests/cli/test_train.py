@@ -256,11 +256,11 @@ def test_an_empty_folder_needs_no_force(no_pictures):
         (["--label-smoothing", "nan"], "Invalid value for '--label-smoothing': must lie in [0, 1), got nan."),
         (
             ["--batch-size", "2", "--shards", "3"],
-            "Invalid value for --shards: 3 threads cannot share a batch of 2.",
+            "Invalid value for --shards: 3 shards cannot share a batch of 2.",
         ),
         (
             ["--batch-size", "5000", "--shards", str(4 * CORES + 1)],
-            f"Invalid value for --shards: {4 * CORES + 1} threads are too many here; at most {4 * CORES}, 4 for each "
+            f"Invalid value for --shards: {4 * CORES + 1} shards are too many here; at most {4 * CORES}, 4 for each "
             "core.",
         ),
     ],
@@ -385,7 +385,7 @@ def test_a_folder_of_data_that_is_not_there(monkeypatch, args):
     assert os.listdir() == []
 
 
-def test_threads_are_no_more_than_images(no_pictures, monkeypatch):
+def test_shards_are_no_more_than_images(no_pictures, monkeypatch):
     monkeypatch.setattr("cnn_from_scratch.parallel.default_shards", lambda: 999)
     assert cnn("train", "--epochs", 1, "--batch-size", 256, "--shards", 2, "--out", "a").exit_code == 0
     monkeypatch.setattr(training_run, "fit", lambda *args, **options: pytest.fail(str(options["shards"])))

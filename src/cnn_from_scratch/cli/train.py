@@ -92,7 +92,7 @@ def train(
     ] = 32,
     seed: Annotated[int, typer.Option(min=0, help="Decides all that is random.", rich_help_panel=RUN)] = 0,
     shards: Annotated[
-        int | None, typer.Option(min=1, help="Threads that share a batch; one for each core.", rich_help_panel=RUN)
+        int | None, typer.Option(min=1, help="Parts that a batch is cut into; one for each core.", rich_help_panel=RUN)
     ] = None,
     data_dir: Annotated[
         Path | None,
@@ -159,21 +159,21 @@ def train(
     }
     changes = {name: value for name, value in given.items() if value is not None}
     recipe = changed_recipe(RECIPES[recipe_name(dataset)], changes)
-    threads = _shards(shards, recipe.batch_size)
-    train_job(Job(dataset, recipe, seed, threads, data_dir, (size, size)), out, force=force)
+    parts = _shards(shards, recipe.batch_size)
+    train_job(Job(dataset, recipe, seed, parts, data_dir, (size, size)), out, force=force)
 
 
 def _shards(given: int | None, batch_size: int) -> int:
-    """Threads that share a batch: one for each core, as far as there are images, unless told otherwise."""
+    """Parts that a batch is cut into: one for each core, as far as there are images, unless told otherwise."""
     from ..parallel import default_shards
 
     cores = default_shards()
     if given is None:
         return min(cores, batch_size)
     if given > batch_size:
-        raise typer.BadParameter(f"{given} threads cannot share a batch of {batch_size}.", param_hint="--shards")
+        raise typer.BadParameter(f"{given} shards cannot share a batch of {batch_size}.", param_hint="--shards")
     if given > 4 * cores:
         raise typer.BadParameter(
-            f"{given} threads are too many here; at most {4 * cores}, 4 for each core.", param_hint="--shards"
+            f"{given} shards are too many here; at most {4 * cores}, 4 for each core.", param_hint="--shards"
         )
     return given

@@ -158,6 +158,8 @@ def resolve_padding(
     >>> resolve_padding("example", (6, 6), (3, 4), (1, 1), "same", (1, 1))
     ((1, 1), (1, 2))
     """
+    if type(padding) is int and padding >= 0:  # nearly always
+        return (padding, padding), (padding, padding)
     if isinstance(padding, str):
         if padding == "valid":
             return (0, 0), (0, 0)
@@ -186,6 +188,10 @@ def resolve_padding(
 
 def pair(function: str, name: str, value: Pair, *, minimum: int) -> tuple[int, int]:
     """One int for both axes, or two, each at least `minimum`."""
+    if type(value) is int and value >= minimum:  # nearly always this or the next; the checks take ten times as long
+        return value, value
+    if type(value) is tuple and [type(v) for v in value] == [int, int] and min(value) >= minimum:
+        return value
     both = (value, value) if _is_int(value) else value
     if (
         not isinstance(both, Sequence)
@@ -198,7 +204,7 @@ def pair(function: str, name: str, value: Pair, *, minimum: int) -> tuple[int, i
 
 
 def _is_int(value: object) -> TypeGuard[int]:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return type(value) is int or isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 # --- checks ---------------------------------------------------------------------------------------------------------
