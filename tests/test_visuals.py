@@ -125,3 +125,11 @@ def test_another_matplotlib_is_refused(monkeypatch, capsys):
     assert make_visuals.main("--check") == 2
     said = r"pictures are compared under Matplotlib [\d.]+ \(pyproject.toml, dev\), not 1.0\n"
     assert re.fullmatch(said, capsys.readouterr().out)
+
+
+def test_every_picture_is_shown_and_says_what_it_is():
+    import make_visuals
+
+    shown = {name: words for words, name in re.findall(r"!\[(.+?)\]\((\S+?)\)", (VISUALS / "README.md").read_text())}
+    assert shown.keys() == {f"{name}.svg" for name in [*make_visuals.PICTURES, *make_visuals.ANIMATIONS]}
+    assert len(set(shown.values())) == len(shown)

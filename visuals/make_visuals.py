@@ -24,23 +24,22 @@ from matplotlib.figure import Figure
 
 from cnn_from_scratch import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential, load_digits
 from cnn_from_scratch.insight import (
+    Animation,
+    animate_sliding_window,
+    draw_col2im,
+    draw_convolution_options,
     draw_gradient_flow,
     draw_im2col,
+    draw_memory_order,
     draw_overlaps,
     draw_product,
     draw_shapes,
     draw_sliding_window,
+    save_animation,
     save_figure,
-)
-from cnn_from_scratch.insight.animation import Animation, save_animation
-from cnn_from_scratch.insight.diagrams import (
-    animate_sliding_window,
-    draw_col2im,
-    draw_convolution_options,
-    draw_memory_order,
+    untidy,
 )
 from cnn_from_scratch.insight.style import on_card
-from cnn_from_scratch.insight.tidiness import untidy
 from cnn_from_scratch.models import mnist_cnn
 
 HERE = Path(__file__).resolve().parent

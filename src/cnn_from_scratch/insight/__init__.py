@@ -11,11 +11,15 @@ from .attributions import plot_attributions
 from .blame import Blame, blame
 from .confusion import most_confused, plot_confusion
 from .diagrams import (
+    animate_sliding_window,
     draw_batch_norm,
+    draw_col2im,
+    draw_convolution_options,
     draw_cross_entropy,
     draw_filter_step,
     draw_gradient_flow,
     draw_im2col,
+    draw_memory_order,
     draw_optimizer_paths,
     draw_overlaps,
     draw_pooling,
@@ -58,6 +62,7 @@ from .resize import resize_bilinear
 from .saliency import plot_saliency, saliency
 from .saving import save_figure
 from .smoothgrad import plot_smoothgrad, smoothgrad
+from .tidiness import untidy
 from .spatial_layers import last_spatial_layer
 from .top_patches import TopPatches, plot_top_patches, top_patches
 from .trace import LayerTrace, Trace, trace
@@ -89,13 +94,17 @@ __all__ = [
     "Trace",
     "alpha_norm",
     "animate_recording",
+    "animate_sliding_window",
     "ascend",
     "blame",
     "draw_batch_norm",
+    "draw_col2im",
+    "draw_convolution_options",
     "draw_cross_entropy",
     "draw_filter_step",
     "draw_gradient_flow",
     "draw_im2col",
+    "draw_memory_order",
     "draw_optimizer_paths",
     "draw_overlaps",
     "draw_pooling",
@@ -163,4 +172,5 @@ __all__ = [
     "total_variation",
     "trace",
     "trace_table",
+    "untidy",
 ]
