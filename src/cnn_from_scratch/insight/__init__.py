@@ -62,8 +62,8 @@ from .resize import resize_bilinear
 from .saliency import plot_saliency, saliency
 from .saving import save_figure
 from .smoothgrad import plot_smoothgrad, smoothgrad
-from .tidiness import untidy
 from .spatial_layers import last_spatial_layer
+from .tidiness import untidy
 from .top_patches import TopPatches, plot_top_patches, top_patches
 from .trace import LayerTrace, Trace, trace
 from .trace_file import load_trace, save_trace
