@@ -73,6 +73,15 @@ def test_the_sign_of_a_planted_pattern():
         np.testing.assert_allclose(found[:, far], 0, atol=1e-12)
 
 
+def test_covering_black_with_black_loses_nothing_not_even_rounding():
+    model, x = network(), images(2)
+    x[:, :, :, 4:] = 0
+    found = occlusion(model, x, patch=2, stride=1, baseline=0)
+    assert (found[:, :, 5:] == 0).all()
+    assert (found[:, :, :5] != 0).all()
+    assert (occlusion(model, x * 0) == 0).all()
+
+
 def test_batches_memory_and_dtype():
     model, x = network(), images(3)
     x.flags.writeable = False

@@ -120,7 +120,8 @@ def plot_attributions(
     x = x[:MOST_IMAGES]
     chosen = [METHODS[name] for name in chosen_methods("plot_attributions", model, x, methods)]
     maps = [method.maps(model, x, numbers, seed) for method in chosen]
-    return _draw(model, x, numbers, x if images is None else images, classes, chosen, maps)
+    shown = x if images is None else images[: len(x)]
+    return _draw(shown, _labels(model, x, numbers, classes), chosen, maps)
 
 
 def chosen_methods(function: str, model: Layer, x: Array, methods: Sequence[str] | None) -> list[str]:
@@ -141,38 +142,33 @@ def chosen_methods(function: str, model: Layer, x: Array, methods: Sequence[str]
     return list(methods)
 
 
-def _draw(
-    model: Layer,
-    x: Array,
-    numbers: Array,
-    images: Array,
-    classes: Sequence[str] | None,
-    methods: Sequence[Method],
-    maps: Sequence[Array],
-) -> Figure:
+def _draw(images: Array, labels: Sequence[str], methods: Sequence[Method], maps: Sequence[Array]) -> Figure:
     """One axes, measured in inches from the top left."""
-    height = INCHES * float(np.clip(x.shape[2] / x.shape[3], 0.3, 2.0))
-    size = (1 + len(methods)) * STEP - (STEP - INCHES), HEAD + len(x) * (height + WORDS)
+    height = INCHES * float(np.clip(images.shape[2] / images.shape[3], 0.3, 2.0))
+    size = (1 + len(methods)) * STEP - (STEP - INCHES), HEAD + len(images) * (height + WORDS)
     figure, (ax,) = style.stack("Why this class? The methods side by side", _caption(methods), [size[1]], width=size[0])
-    scores = model.predict(x)
-    shares = softmax_forward(scores)[0]
     for column, heading in enumerate(("Image", *(method.heading for method in methods))):
         _write(ax, column * STEP + INCHES / 2, HEAD - 0.04, heading, style.INK)
-    for n, image in enumerate(map(stretched, images[: len(x)])):
-        top = HEAD + n * (height + WORDS) + WORDS
-        k = int(numbers[n])
-        name = style.short(str(k) if classes is None else classes[k], 9)
-        _write(ax, INCHES / 2, top - 0.04, f"{name} · {style.percent(float(shares[n, k]), 1)}", style.BLUE)
-        for column in range(1 + len(methods)):
-            place = (column * STEP, column * STEP + INCHES, top + height, top)
-            if column:
-                draw_map(ax, image, maps[column - 1][n], signed=methods[column - 1].signed, extent=place)
-            else:
-                style.draw_image(ax, image, place)
+    for row, image in enumerate(map(stretched, images)):
+        bottom = HEAD + (row + 1) * (height + WORDS)
+        places = [(left, left + INCHES, bottom, bottom - height) for left in STEP * np.arange(1 + len(methods))]
+        _write(ax, INCHES / 2, bottom - height - 0.04, labels[row], style.BLUE)
+        style.draw_image(ax, image, places[0])
+        for place, method, shown in zip(places[1:], methods, maps, strict=True):
+            draw_map(ax, image, shown[row], signed=method.signed, extent=place)
     ax.set_xlim(0, size[0])
     ax.set_ylim(size[1], 0)
     ax.set_aspect("auto")
     return figure
+
+
+def _labels(model: Layer, x: Array, numbers: Array, classes: Sequence[str] | None) -> list[str]:
+    """The class that is asked about, and its probability."""
+    shares = softmax_forward(model.predict(x))[0][np.arange(len(x)), numbers]
+    names = [str(k) if classes is None else classes[k] for k in numbers]
+    return [
+        f"{style.short(name, 9)} · {style.percent(float(share), 1)}" for name, share in zip(names, shares, strict=True)
+    ]
 
 
 def _write(ax: Axes, x: float, y: float, text: str, colour: str) -> None:

@@ -65,7 +65,7 @@ def structural_similarity(a: Array, b: Array) -> float:
     (1.0, -1.0)
     """
     size = tuple(min(WINDOW, length) for length in a.shape)
-    a, b = (sliding_window_view(values.astype(np.float64), size) for values in (a, b))  # type: ignore[call-overload]
+    a, b = (sliding_window_view(values.astype(np.float64), size) for values in (a, b))
     axes = (-2, -1)
     mean_a, mean_b = a.mean(axes), b.mean(axes)
     var_a, var_b = a.var(axes), b.var(axes)

@@ -29,7 +29,8 @@ def occlusion(
 ) -> Array:
     """drop[n, h, w] = mean of score(x[n]) - score(x[n] with the patch covered) over the patches that cover (h, w)
 
-    No gradient is needed: the model is asked again, once for each place of the patch.
+    No gradient is needed: the model is asked again, once for each place of the patch. Where covering changes nothing,
+    black on black, nothing is lost, and the model is not asked.
 
     Parameters
     ----------
@@ -79,19 +80,25 @@ def occlusion(
     cover = as_baseline("occlusion", x, baseline)
     places = list(_places(x.shape[2:], patch, stride))
     classes = target_classes("occlusion", model, x, target)
+    scores = model.predict(x)[np.arange(len(x)), classes]
     drop, count = np.zeros((len(x), *x.shape[2:]), x.dtype), np.zeros(x.shape[2:], x.dtype)
     for rows, columns in places:
         count[rows, columns] += 1
-    scores = model.predict(x)[np.arange(len(x)), classes]
     for n in range(len(x)):
-        for some in batches("occlusion", len(places), batch_size):
-            covered = np.repeat(x[n : n + 1], some.stop - some.start, axis=0)
-            for image, (rows, columns) in zip(covered, places[some], strict=True):
-                image[:, rows, columns] = cover[n, :, rows, columns]
-            losses = scores[n] - model.predict(covered)[:, classes[n]]
-            for loss, (rows, columns) in zip(losses, places[some], strict=True):
+        seen = [place for place in places if not np.array_equal(x[n][:, *place], cover[n][:, *place])]
+        for some in batches("occlusion", len(seen), batch_size):
+            losses = scores[n] - model.predict(_covered(x[n], cover[n], seen[some]))[:, classes[n]]
+            for loss, (rows, columns) in zip(losses, seen[some], strict=True):
                 drop[n, rows, columns] += loss
     return drop / count
+
+
+def _covered(image: Array, cover: Array, places: Sequence[tuple[slice, slice]]) -> Array:
+    """The image (C, H, W) once for each place, covered there."""
+    copies = np.repeat(image[None], len(places), axis=0)
+    for one, (rows, columns) in zip(copies, places, strict=True):
+        one[:, rows, columns] = cover[:, rows, columns]
+    return copies
 
 
 def _places(size: tuple[int, ...], patch: Pair | None, stride: Pair | None) -> Iterator[tuple[slice, slice]]:

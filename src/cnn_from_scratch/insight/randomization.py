@@ -37,7 +37,7 @@ def model_randomization(
     smoothgrad               -0.01  0.02  0.00   0.01
     integrated_gradients     0.03   0.00  0.02   -0.02
     guided_backpropagation   0.90   0.72  0.63   0.48
-    occlusion                0.13   0.14  0.04   0.05
+    occlusion                0.13   0.13  0.05   0.06
     gradcam                  0.35   0.21  0.13   0.04
     =======================  =====  ====  =====  =====
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -68,28 +68,40 @@ def plot_model_randomization(
         raise ShapeError(f"plot_model_randomization: x must be a batch of one image (1, C, H, W), got shape {x.shape}")
     (_, trained), *stages = randomized_maps("plot_model_randomization", model, x, target, methods, seed)
     places = np.linspace(0, len(stages) - 1, min(len(stages), MOST_STAGES)).round().astype(int)
-    shown = [("as trained", trained), *((_heading(stages[i][0]), stages[i][1]) for i in places)]
-    height = INCHES * float(np.clip(x.shape[2] / x.shape[3], 0.3, 2.0))
-    size = LEFT + len(shown) * STEP, HEAD + len(trained) * (height + WORDS)
-    figure, (ax,) = style.stack("Does the map depend on what was learned?", CAPTION, [size[1]], width=size[0])
-    for column, (heading, _) in enumerate(shown):
-        _write(ax, LEFT + column * STEP + INCHES / 2, HEAD - 0.05, heading, style.INK)
+    columns = [("as trained", trained), *((_heading(stages[i][0]), stages[i][1]) for i in places)]
     picture = stretched(x[0] if image is None else image)
+    height = INCHES * float(np.clip(x.shape[2] / x.shape[3], 0.3, 2.0))
+    size = LEFT + len(columns) * STEP, HEAD + len(trained) * (height + WORDS)
+    figure, (ax,) = style.stack("Does the map depend on what was learned?", CAPTION, [size[1]], width=size[0])
     for row, name in enumerate(trained):
-        top = HEAD + row * (height + WORDS)
-        ax.text(0, top + height / 2, METHODS[name].heading, va="center", fontsize=8.5, color=style.INK)
-        for column, (_, maps) in enumerate(shown):
-            left = LEFT + column * STEP
-            own = maps[name][0]
-            draw_map(ax, picture, own, signed=METHODS[name].signed, extent=(left, left + INCHES, top + height, top))
-            if column:
-                likeness = f"{rank_correlation(trained[name][0], own):.2f}".replace("-", "−")
-                _write(ax, left + INCHES / 2, top + height + 0.17, likeness, style.SOFT)
+        middle = HEAD + row * (height + WORDS) + height / 2
+        ax.text(0, middle, METHODS[name].heading, va="center", fontsize=8.5, color=style.INK)
+    for column, (heading, maps) in enumerate(columns):
+        _draw_column(ax, LEFT + column * STEP, height, heading, picture, maps, trained if column else None)
     ax.set_xlim(0, size[0])
     ax.set_ylim(size[1], 0)  # inches, from the top
     ax.set_aspect("auto")
     ax.set_axis_off()
     return figure
+
+
+def _draw_column(
+    ax: Axes,
+    left: float,
+    height: float,
+    heading: str,
+    picture: Array,
+    maps: Mapping[str, Array],
+    trained: Mapping[str, Array] | None,
+) -> None:
+    """One stage: the map of each method, and below it how much it is like that of the trained network."""
+    _write(ax, left + INCHES / 2, HEAD - 0.05, heading, style.INK)
+    for row, (name, (shown, *_)) in enumerate(maps.items()):
+        top = HEAD + row * (height + WORDS)
+        draw_map(ax, picture, shown, signed=METHODS[name].signed, extent=(left, left + INCHES, top + height, top))
+        if trained is not None:
+            likeness = f"{rank_correlation(trained[name][0], shown):.2f}".replace("-", "−")
+            _write(ax, left + INCHES / 2, top + height + 0.17, likeness, style.SOFT)
 
 
 def _heading(key: str) -> str:
