@@ -9,6 +9,7 @@ from pictures import assert_tidy
 
 from cnn_from_scratch.errors import ShapeError, UnsupportedOpError
 from cnn_from_scratch.insight import draw_receptive_fields, receptive_fields
+from cnn_from_scratch.insight.receptive_windows import receptive_windows
 from cnn_from_scratch.layers import (
     AvgPool2d,
     BatchNorm2d,
@@ -84,6 +85,16 @@ def test_the_formula_of_the_books():
         assert field.step == (step, step)
         assert field.box[2:] == (reach, reach)
     assert [field.name for field in fields][:2] == ["0.0 Conv2d", "0.3 MaxPool2d"]
+
+
+def test_windows_that_are_reckoned_another_way_are_the_same():
+    model = mnist_cnn()
+    for field in receptive_fields(model, (1, 28, 28)):
+        windows = receptive_windows(model, (1, 28, 28), field.name.split()[0])
+        (top, bottom), (left, right) = (
+            np.clip(ends[len(ends) // 2], 0, 28) for ends in (windows.rows, windows.columns)
+        )
+        assert field.box == (top, left, bottom - top, right - left)
 
 
 def test_the_picture_says_what_is_seen():

@@ -95,7 +95,12 @@ def test_one_that_does_not_move():
         (
             lambda: draw_optimizer_paths(value, gradient, dict.fromkeys("abcde", SGD(0.1)), START),
             LimitError,
-            "draw_optimizer_paths: 5 paths are too many to draw; at most 4",
+            "draw_optimizer_paths: takes 1 to 4 optimizers, got 5",
+        ),
+        (
+            lambda: draw_optimizer_paths(value, gradient, {}, START),
+            LimitError,
+            "draw_optimizer_paths: takes 1 to 4 optimizers, got 0",
         ),
     ],
 )

@@ -96,9 +96,7 @@ def _draw_maps(ax: Axes, maps: Array, colour: str, words: str) -> None:
     for n, image in enumerate(maps):
         strip[:, n * (W + 1) : n * (W + 1) + W] = (image - low) / ((high - low) or 1)
     shades = LinearSegmentedColormap.from_list("shades", ["#ffffff", colour])
-    ax.pcolormesh(np.ma.masked_invalid(strip), cmap=shades, vmin=0, vmax=1)  # as shapes, which are sharp in any size
-    ax.set_aspect("equal")
-    ax.invert_yaxis()
+    ax.imshow(strip, cmap=shades, vmin=0, vmax=1, interpolation="none")  # an SVG then holds these very pixels
     ax.set_title(words, loc="left", fontsize=9, color=style.INK)
     ax.set_axis_off()
 

@@ -12,16 +12,11 @@ from ...errors import ShapeError, UnsupportedOpError
 from ...layers import Layer, Sequential
 from ...ops import ConvGeometry, col2im, conv_geometry
 from ...typing import Array
+from ..receptive_windows import PIXELWISE
 from .shapes import Shape, layer_name
 
 Window = layers.Conv2d | layers.MaxPool2d | layers.AvgPool2d
 """Layers that look through a window: what makes a receptive field grow."""
-
-PIXELWISE = (
-    *(layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU, layers.GELU, layers.SiLU, layers.Sigmoid, layers.Tanh),
-    *(layers.Softplus, layers.BatchNorm2d, layers.Dropout),
-)
-"""Layers whose output pixel depends on the same pixel alone."""
 
 
 class Field(NamedTuple):

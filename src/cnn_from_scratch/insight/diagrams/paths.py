@@ -98,7 +98,7 @@ def draw_optimizer_paths(
     ShapeError
         If start is not (2,).
     LimitError
-        If there are more than four optimizers.
+        If there are no optimizers, or more than four.
 
     References
     ----------
@@ -112,8 +112,8 @@ def draw_optimizer_paths(
     >>> draw_optimizer_paths(bowl, lambda p: p, {"SGD": SGD(0.5)}, np.array([4.0, -8.0])).get_suptitle()
     'One surface, one start: the path of SGD in 30 steps'
     """
-    if len(optimizers) > MOST_PATHS:
-        raise LimitError(f"draw_optimizer_paths: {len(optimizers)} paths are too many to draw; at most {MOST_PATHS}")
+    if not 1 <= len(optimizers) <= MOST_PATHS:
+        raise LimitError(f"draw_optimizer_paths: takes 1 to {MOST_PATHS} optimizers, got {len(optimizers)}")
     paths = {name: optimizer_path(optimizer, gradient, start, steps) for name, optimizer in optimizers.items()}
     rates = _listed([f"{name} {optimizer.lr:g}" for name, optimizer in optimizers.items()])
     figure, (plane, heights) = style.stack(
@@ -126,22 +126,7 @@ def draw_optimizer_paths(
         foot=0.5,
     )
     _draw_plane(plane, value, paths)
-    style.chart(heights, "height", xlabel="step")
-    heights.set_yscale("log")
-    heights.minorticks_off()
-    heights.set_xlim(0, steps)
-    for path, colour, marker in zip(paths.values(), COLOURS, MARKERS, strict=False):
-        heights.plot(value(path), color=colour, marker=marker, markersize=2.6, linewidth=1.4)
-    heights.legend(
-        paths,
-        frameon=False,
-        labelcolor=style.INK,
-        fontsize=9,
-        ncols=MOST_PATHS,
-        loc="lower right",
-        bbox_to_anchor=(1, 0.98),
-        borderpad=0,
-    )
+    _draw_heights(heights, value, paths)
     return figure
 
 
@@ -182,6 +167,18 @@ def _draw_plane(ax: Axes, value: Function, paths: Mapping[str, Array]) -> None:
     start = next(iter(paths.values()))[0]
     ax.plot(*start, marker="o", markersize=10, color=style.INK, fillstyle="none")
     name_paths(ax, paths, COLOURS, corners=(middle - reach, middle + reach), scale=scale)
+
+
+def _draw_heights(ax: Axes, value: Function, paths: Mapping[str, Array]) -> None:
+    """How high each optimizer is after each step."""
+    style.chart(ax, "height", xlabel="step")
+    ax.set_yscale("log")
+    ax.minorticks_off()
+    ax.set_xlim(0, max(1, *(len(path) - 1 for path in paths.values())))
+    for path, colour, marker in zip(paths.values(), COLOURS, MARKERS, strict=False):
+        ax.plot(value(path), color=colour, marker=marker, markersize=2.6, linewidth=1.4)
+    words = {"labelcolor": style.INK, "fontsize": 9, "ncols": MOST_PATHS, "frameon": False, "borderpad": 0}
+    ax.legend(list(paths), loc="lower right", bbox_to_anchor=(1, 0.98), **words)
 
 
 def _listed(names: list[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -55,47 +57,58 @@ def draw_pooling(x: Array, kernel_size: Pair, *, dy: Array | None = None) -> Fig
         raise LimitError(f"draw_pooling: {OH * OW} windows are too many to draw; at most {MOST_WINDOWS}")
     dy = np.arange(1.0, OH * OW + 1).reshape(OH, OW) * KH * KW if dy is None else dy
     check_shape("draw_pooling", "dy", dy, (OH, OW))
-    x4, dy4 = x.astype(np.float64)[None, None], dy.astype(np.float64)[None, None]
-    highest, max_cache = max_pool_forward(x4, (KH, KW))
-    mean, avg_cache = avg_pool_forward(x4, (KH, KW))
-    first = max_pool_backward(np.ones_like(dy4), max_cache)[0, 0] == 1
-    tied = (np.kron(highest[0, 0], np.ones((KH, KW))) == x) & ~first
-    title = "Max pooling sends its gradient to one pixel, average pooling to all"
+    highest, mean = (_pool(ops, x, (KH, KW), dy) for ops in (MAX, AVERAGE))
+    first = _pool(MAX, x, (KH, KW), np.ones_like(dy, np.float64)).dx == 1
+    tied = (np.kron(highest.y, np.ones((KH, KW))) == x) & ~first
     caption = "Framed: the maximum of its window."
     if tied.any():
         caption += " Dashed: as large, but later, row by row; the first maximum takes the whole gradient."
     panel, tops = W + BETWEEN + OW, (2.3, H + 4.0)
+    title = "Max pooling sends its gradient to one pixel, average pooling to all"
     figure, ax = board(LEFT + 2 * panel + APART, tops[1] + H + 0.1, title, caption)
     for top, name, colour in zip(tops, ("forward", "backward"), (style.BLUE, style.ORANGE), strict=True):
         write(ax, 0, top + H / 2, name, colour, size=9.5, ha="left")
-    for left, name, y, dx in (
-        (LEFT, "max pooling", highest, max_pool_backward(dy4, max_cache)),
-        (LEFT + panel + APART, "average pooling", mean, avg_pool_backward(dy4, avg_cache)),
-    ):
-        write(ax, left + W / 2, 0.5, f"{name} of {KH}×{KW}", size=10)
-        _draw_both_ways(ax, left, tops, (x4[0, 0], y[0, 0]), (dx[0, 0], dy4[0, 0]))
-    for top in tops:
         _frame(ax, first, LEFT, top, "-")
         _frame(ax, tied, LEFT, top, (0, (2, 1.2)))
+    for left, name, pooled in ((LEFT, "max", highest), (LEFT + panel + APART, "average", mean)):
+        write(ax, left + W / 2, 0.5, f"{name} pooling of {KH}×{KW}", size=10)
+        _draw_both_ways(ax, left, tops, pooled)
     return figure
+
+
+MAX, AVERAGE = (max_pool_forward, max_pool_backward), (avg_pool_forward, avg_pool_backward)
+
+
+class Pooled(NamedTuple):
+    """What a pool makes of an image, and of the gradient that comes back."""
+
+    x: Array  # (H, W)
+    y: Array  # (OH, OW)
+    dy: Array  # (OH, OW)
+    dx: Array  # (H, W)
+
+
+def _pool(ops: tuple[Any, Any], x: Array, kernel: tuple[int, int], dy: Array) -> Pooled:
+    """One image through a pool and back, in float64."""
+    (forward, backward), x, dy = ops, x.astype(np.float64), dy.astype(np.float64)
+    y, cache = forward(x[None, None], kernel)
+    return Pooled(x, y[0, 0], dy, backward(dy[None, None], cache)[0, 0])
 
 
 LEFT, BETWEEN, APART = 3.2, 2.4, 2.0
 """Cells: for the words at the left, between an input and its output, between the two panels."""
 
 
-def _draw_both_ways(
-    ax: Axes, left: float, tops: tuple[float, float], values: tuple[Array, Array], gradients: tuple[Array, Array]
-) -> None:
+def _draw_both_ways(ax: Axes, left: float, tops: tuple[float, float], pooled: Pooled) -> None:
     """x and y above, dx and dy below, each window in its colour."""
-    (H, W), (OH, OW) = values[0].shape, values[1].shape
+    (H, W), (OH, OW) = pooled.x.shape, pooled.y.shape
     small = np.array([tint(window_colour(i), 0.3) for i in range(OH * OW)]).reshape(OH, OW, 3)
     large = small.repeat(H // OH, axis=0).repeat(W // OW, axis=1)  # (H, W, 3)
     right, down = left + W + BETWEEN, (H - OH) / 2
-    for top, (big, little), names in zip(tops, (values, gradients), (("x", "y"), ("dx", "dy")), strict=True):
-        draw_grid(ax, big, left, top, name=names[0], fill=large)
-        draw_grid(ax, little, right, top + down, name=names[1], fill=small)
     start, end = left + W + 0.35, right - 0.35
+    for top, wide, narrow in zip(tops, ("x", "dx"), ("y", "dy"), strict=True):
+        draw_grid(ax, getattr(pooled, wide), left, top, name=wide, fill=large)
+        draw_grid(ax, getattr(pooled, narrow), right, top + down, name=narrow, fill=small)
     arrow(ax, (start, tops[0] + H / 2), (end, tops[0] + H / 2), style.BLUE)
     arrow(ax, (end, tops[1] + H / 2), (start, tops[1] + H / 2), style.ORANGE)
 

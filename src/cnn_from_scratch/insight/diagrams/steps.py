@@ -92,24 +92,15 @@ def draw_filter_step(x: Array, weight: Array, target: Array, lr: float) -> Figur
         "The loss is the mean of (y − target)². ∗ is the convolution: the second slides over the first, "
         "is multiplied with it number by number and added up."
     )
-    weights, outputs = shades(np.stack([weight, step.new_weight])), shades(np.stack([step.y, target, step.new_y]))
-    image, gradient = ("image x", x, greys(x)), ("dweight", step.dweight, shades(step.dweight))
-    old, new = ("filter", weight, weights[0]), ("new filter", step.new_weight, weights[1])
-    dy, goal = (f"dy = 2 (y − target) / {target.size}", step.dy, shades(step.dy)), ("target", target, outputs[1])
-    rows = (
-        Row(f"forward:\nloss {before}", "∗", (image, old, ("output y", step.y, outputs[0]), goal)),
-        Row("backward", "∗", (image, dy, gradient)),
-        Row("step", f"− {said(lr)} ×", (old, gradient, new)),
-        Row(f"forward again:\nloss {after}", "∗", (image, new, ("new output y", step.new_y, outputs[2]), goal)),
-    )
+    rows = _rows(x, weight, target, lr, step)
     sizes = [max(row.grids[k][1].shape[1] for row in rows if k < len(row.grids)) for k in range(4)]
     lefts = [LEFT + sum(sizes[:k]) + sum(BETWEEN[:k]) for k in range(4)]
     heights = [max(len(numbers) for _, numbers, _ in row.grids) + 1.5 for row in rows]
     figure, ax = board(lefts[3] + max(sizes[3], 3), sum(heights) + 0.1, title, caption)
-    for i, row in enumerate(rows):
-        _draw_row(ax, row, lefts, sum(heights[:i]) + 1.2)
-        if row.operation != "∗":
-            _tell_largest_change(ax, lefts, sum(heights[:i]) + 1.2, weight, step, lr)
+    tops = [1.2 + sum(heights[:i]) for i in range(len(rows))]
+    for row, top in zip(rows, tops, strict=True):
+        _draw_row(ax, row, lefts, top)
+    _tell_largest_change(ax, lefts, tops[2], weight, step, lr)
     return figure
 
 
@@ -123,6 +114,22 @@ class Row(NamedTuple):
     words: str
     operation: str
     grids: tuple[tuple[str, Array, Array], ...]  # name, numbers, colours
+
+
+def _rows(x: Array, weight: Array, target: Array, lr: float, step: FilterStep) -> list[Row]:
+    """Forward, backward, the step, forward again; the same weights and outputs have the same colours throughout."""
+    weights, outputs = shades(np.stack([weight, step.new_weight])), shades(np.stack([step.y, target, step.new_y]))
+    image, goal = ("image x", x, greys(x)), ("target", target, outputs[1])
+    old, new = ("filter", weight, weights[0]), ("new filter", step.new_weight, weights[1])
+    y, new_y = ("output y", step.y, outputs[0]), ("new output y", step.new_y, outputs[2])
+    dy = f"dy = 2 (y − target) / {target.size}", step.dy, shades(step.dy)
+    gradient = "dweight", step.dweight, shades(step.dweight)
+    return [
+        Row(f"forward:\nloss {said(round(step.loss, 2))}", "∗", (image, old, y, goal)),
+        Row("backward", "∗", (image, dy, gradient)),
+        Row("step", f"− {said(lr)} ×", (old, gradient, new)),
+        Row(f"forward again:\nloss {said(round(step.new_loss, 2))}", "∗", (image, new, new_y, goal)),
+    ]
 
 
 def _draw_row(ax: Axes, row: Row, lefts: Sequence[float], top: float) -> None:

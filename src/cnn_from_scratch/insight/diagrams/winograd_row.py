@@ -56,7 +56,10 @@ def draw_winograd_row(d: Array, g: Array) -> Figure:
     d, g = d.astype(np.float64), g.astype(np.float64)
     y = conv_forward(d[None, None, None], g[None, None, None])[0].ravel()
     title = "Winograd in one dimension: 4 multiplications instead of 6"
-    caption = "Yellow: multiplications. B and A only add and subtract; what G makes of a filter serves all images."
+    caption = (
+        "Yellow: multiplications. The matrix products with B and A only add and subtract; what Gᵀ makes of a filter "
+        "serves all images."
+    )
     figure, ax = board(WIDTH, 20.0, title, caption)
     _draw_definition(ax, d, g, y, 1.8)
     _draw_transforms(ax, d, g, 7.1)
