@@ -116,6 +116,18 @@ def test_columns_are_made_after_loading(tmp_path):
     np.testing.assert_array_equal(load_trace(tmp_path / "a").columns("conv"), seen.columns("conv"))
 
 
+def test_every_number_can_still_be_explained(tmp_path):
+    seen = trace(network(), *batch())
+    seen.save(tmp_path / "a")
+    again = load_trace(tmp_path / "a")
+    for key in ("conv", "norm", "cut", "pool", "head.0"):
+        index = (1,) * seen[key].output.ndim
+        assert str(again.explain(key, index)) == str(seen.explain(key, index))
+        place = (1,) + (0,) * (seen[key].input.ndim - 1)
+        assert str(again.blame(key, input=place)) == str(seen.blame(key, input=place))
+    assert str(again.blame("conv", weight=(1, 0, 2, 1))) == str(seen.blame("conv", weight=(1, 0, 2, 1)))
+
+
 def test_what_is_not_finite_comes_back(tmp_path):
     model, (x, y) = network(), batch()
     model.params["head.0.bias"][...] = [np.nan, np.inf, -np.inf]
@@ -385,7 +397,7 @@ JUNK = [
 ]
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_junk_anywhere_is_refused_or_does_no_harm(tmp_path, whole, data):
     """With a right digest: what loads has a table, prints, and fails in its own words at most."""

@@ -68,9 +68,7 @@ def test_the_right_class_is_always_among_them():
     assert drawn == sorted({worst, *likeliest.tolist()})
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3])
-@pytest.mark.parametrize("classes", [2, 10, 100])
-@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize(("channels", "classes", "train"), [(1, 10, False), (3, 2, True), (2, 100, False)])
 def test_pictures_are_tidy(channels, classes, train):
     names = [f"some kind of thing {k}" for k in range(classes)]
     assert_tidy(plot_trace(traced(channels, classes, train=train), 1, classes=names))

@@ -58,7 +58,7 @@ def test_a_convolution_by_hand():
 
 def test_dead_units_are_channels_of_images_and_features_of_vectors():
     x = np.zeros((2, 4, 2, 2), np.float32)
-    x[0, 0, 1, 1], x[1, 1, 0, 0], x[:, 2:] = 1, 2, -3  # two channels live in one pixel of one image each
+    x[0, 0, 1, 1], x[0, 1, 0, 0], x[:, 2:] = 1, 2, -3  # two channels live in one pixel of the first image
     model = Sequential(ReLU(), Flatten(), ReLU())
     table = rows_of(trace(model, x))
     assert table.dead["0"] == 0.5
