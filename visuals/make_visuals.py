@@ -1,6 +1,6 @@
 """Make the pictures of this folder, or compare them with what the code makes now.
 
-    python visuals/make_visuals.py             every picture, as SVG and PNG; what moves, as SVG and GIF
+    python visuals/make_visuals.py             every picture, as SVG and PNG; what moves, as GIF too
     python visuals/make_visuals.py --check     which ones differ: SVG byte for byte, PNG and GIF by pixels
 
 A picture is a function that returns a figure, under its name in PICTURES; one that moves returns an animation, in
@@ -39,7 +39,7 @@ from cnn_from_scratch.insight import (
     save_figure,
     untidy,
 )
-from cnn_from_scratch.insight.style import on_card
+from cnn_from_scratch.insight.card import on_card
 from cnn_from_scratch.models import mnist_cnn
 
 HERE = Path(__file__).resolve().parent
@@ -99,7 +99,7 @@ def main(*arguments: str) -> int:
 
 
 def write(folder: Path, names: Iterable[str]) -> int:
-    """Two files of every picture, how large they are, and what is not tidy in them."""
+    """The files of every picture, how large they are, and what is not tidy in them."""
     faults = 0
     for name in names:
         paths, found = write_picture(folder, name) if name in PICTURES else write_animation(folder, name)
@@ -116,14 +116,16 @@ def write_picture(folder: Path, name: str) -> tuple[list[Path], list[str]]:
 
 
 def write_animation(folder: Path, name: str) -> tuple[list[Path], list[str]]:
-    """What moves, as SVG and GIF; the files, and what is not tidy in any step."""
+    """What moves, as SVG and GIF, and its last step as PNG; the files, and what is not tidy in any step."""
     animation = ANIMATIONS[name]()
     on_card(animation.figure)
     found = []
     for step in range(animation.steps):
         animation.show(step)
         found += untidy(animation.figure)
-    return [save_animation(animation, folder / f"{name}{suffix}") for suffix in (".svg", ".gif")], found
+    paths = [save_animation(animation, folder / f"{name}{suffix}") for suffix in (".svg", ".gif")]
+    animation.show(animation.steps - 1)
+    return [*paths, save_figure(animation.figure, folder / f"{name}.png")], found
 
 
 def check() -> int:

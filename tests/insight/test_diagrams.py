@@ -30,7 +30,7 @@ from cnn_from_scratch.insight.diagrams import (
     passages,
     stages,
 )
-from cnn_from_scratch.insight.diagrams.gradients import flow
+from cnn_from_scratch.insight.diagrams.flow import flow
 from cnn_from_scratch.insight.diagrams.overlap_add import contributions
 from cnn_from_scratch.layers import Conv2d, Flatten, Linear, ReLU, Sequential
 from cnn_from_scratch.models import mnist_cnn

@@ -15,8 +15,9 @@ import numpy as np
 from PIL import Image
 
 from cnn_from_scratch.insight import draw_im2col, save_figure
+from cnn_from_scratch.insight.card import on_card
 from cnn_from_scratch.insight.saving import _shorter, svg_of
-from cnn_from_scratch.insight.style import new_figure, on_card
+from cnn_from_scratch.insight.style import new_figure
 
 X = np.arange(9.0).reshape(3, 3)
 

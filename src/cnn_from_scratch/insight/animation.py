@@ -112,7 +112,9 @@ def moving_svg(animation: Animation) -> str:
         artist.set_gid(f"seen-{first}-{last}.{i}")
     for i, (frame, _) in enumerate(animation.paths):
         frame.set_gid(f"slide-{i}.")
-    drawing = re.sub(r'id="(seen-\d+-\d+|slide-\d+)\.\d*"', r'class="\1"', svg_of(animation.figure))
+    drawn = svg_of(animation.figure)
+    animation.show(animation.steps - 1)
+    drawing = re.sub(r'id="(seen-\d+-\d+|slide-\d+)\.\d*"', r'class="\1"', drawn)
     return drawing.replace("</style>", f"{_rules(animation)}</style>", 1)
 
 

@@ -4,7 +4,8 @@ from .batch_statistics import draw_batch_norm
 from .columns import draw_im2col
 from .field_picture import draw_receptive_fields
 from .fields import Field, receptive_fields
-from .gradients import draw_gradient_flow, passages
+from .flow import Flow, Passage, passages
+from .gradients import draw_gradient_flow
 from .memory import draw_memory_order
 from .options import Panel, cells_read, channels_read, draw_convolution_options
 from .overlap_add import draw_col2im
@@ -23,7 +24,9 @@ from .winograd_row import draw_winograd_row
 __all__ = [
     "Field",
     "FilterStep",
+    "Flow",
     "Panel",
+    "Passage",
     "animate_sliding_window",
     "cells_read",
     "channels_read",
