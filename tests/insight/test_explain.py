@@ -22,8 +22,10 @@ from hypothesis import strategies as st
 
 from cnn_from_scratch.errors import ShapeError
 from cnn_from_scratch.insight.arithmetic.rules import RULES
+from cnn_from_scratch.insight.blame import blame
 from cnn_from_scratch.insight.explain import explain
 from cnn_from_scratch.insight.trace import trace
+from cnn_from_scratch.insight.trace_file import load_trace, save_trace
 from cnn_from_scratch.layers import (
     AvgPool2d,
     BatchNorm2d,
@@ -97,6 +99,29 @@ def test_winograd_in_float32_adds_up_within_its_bound(algorithm, seed):
     seen = traced(layer, (8, 9, 10), seed, dtype=np.float32)
     assert seen["layer"].cache.algorithm == algorithm
     assert_all_add_up(seen, seed)
+
+
+def test_a_trace_that_was_saved_adds_up_as_before(tmp_path):
+    rng = np.random.default_rng(0)
+    seen = trace(networks(0), rng.standard_normal((2, 1, 10, 9)).astype(np.float32), np.array([0, 4]), train=True)
+    save_trace(seen, tmp_path / "trace.safetensors")
+    again = load_trace(tmp_path / "trace.safetensors")
+    for key, entry in seen.layers.items():
+        index = tuple(int(rng.integers(size)) for size in entry.output.shape)
+        assert str(explain(again, key, index)) == str(explain(seen, key, index))
+    assert_all_add_up(again, 1, count=1)
+
+
+def test_numbers_that_are_not_finite_go_on():
+    x = np.random.default_rng(0).standard_normal((2, 1, 10, 9)).astype(np.float32)
+    x[0, 0, 2, 2], x[1, 0, 3, 3] = np.nan, np.inf
+    seen = trace(networks(0), x, np.array([0, 4]))
+    assert explain(seen, "stem", (0, 0, 2, 2)).adds_up
+    assert explain(seen, "pool", (0, 0, 0, 0)).adds_up
+    assert np.isnan(explain(seen, "head", (0, 0)).total)
+    assert np.isnan(explain(seen, "loss", 0).total)
+    with pytest.raises(ValueError, match=r"^layer 'residual.body.act' was given x\[0, 0, 2, 2\] = nan: there is no"):
+        explain(seen, "residual.body.act", (0, 0, 2, 2))
 
 
 def test_a_number_that_is_wrong_does_not_add_up():
@@ -227,6 +252,7 @@ def test_losses_that_are_ignored_or_are_maps():
     for index in ((0, 0, 2), (0, 1, 1), (1, 2, 2), ()):
         assert explain(seen, "loss", index).adds_up
     assert explain(seen, "loss", (0, 1, 1)).value == 0
+    assert explain(seen, "loss", (0, 1, 1)).image_field.box == (slice(1, 4), slice(1, 4))
     shares = np.array([[0.25, 0.75]])
     assert explain(trace(ReLU(), np.array([[1.0, 2.0]]), shares), "loss", 0).adds_up
 
@@ -372,6 +398,12 @@ def test_another_loss_is_not_explained():
     seen = trace(Linear(2, 1, rng=0), np.ones((1, 2), np.float32), np.ones((1, 1), np.float32), loss="mse")
     with pytest.raises(ValueError, match=r"^explain: the loss is 'mse'; explained is 'cross_entropy'$"):
         explain(seen, "loss", 0)
+
+
+def test_a_trace_explains_itself():
+    seen = traced(Linear(3, 4, rng=0), (3,), 0)
+    assert str(seen.explain("layer", (1, 2))) == str(explain(seen, "layer", (1, 2)))
+    assert str(seen.blame("layer", weight=(3, 2))) == str(blame(seen, "layer", weight=(3, 2)))
 
 
 def test_negative_indices_count_from_the_end():

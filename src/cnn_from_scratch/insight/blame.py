@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from ..layers import Container
@@ -81,7 +82,6 @@ def blame(
     --------
     A weight that met 2 where dy is 1, and 3 where dy is 10.
 
-    >>> import numpy as np
     >>> from cnn_from_scratch.insight.trace import trace
     >>> from cnn_from_scratch.layers import Linear
     >>> layer = Linear(1, 1, bias=False)
@@ -92,6 +92,7 @@ def blame(
       = 2 products
       dweight[o, i] = sum of dy[n, o] * x[n, i]
     <BLANKLINE>
+                      dy × x =
     y[0, 0]  x[0, 0]   1 × 2 =  2
     y[1, 0]  x[1, 0]  10 × 3 = 30
     sum                        32
@@ -143,12 +144,13 @@ def _gradient(entry: LayerTrace, kind: str) -> tuple[Array, tuple[int, ...]]:
 
 
 def _parts(trace: Trace, entry: LayerTrace, kind: str, index: Index) -> Parts:
-    if isinstance(entry.layer, KINDS):
-        return branches.blame_input(trace, entry, index)
-    rule = rule_of("blame", entry.key, entry.layer)
-    take = {"input": rule.input, "weight": rule.weight, "bias": rule.bias}[kind]
-    assert take is not None, f"{entry.layer!r} has a {kind} but no rule for it"
-    return take(entry, index)
+    with np.errstate(all="ignore"):  # infinity and NaN go on: they are what one looks for
+        if isinstance(entry.layer, KINDS):
+            return branches.blame_input(trace, entry, index)
+        rule = rule_of("blame", entry.key, entry.layer)
+        take = {"input": rule.input, "weight": rule.weight, "bias": rule.bias}[kind]
+        assert take is not None, f"{entry.layer!r} has a {kind} but no rule for it"
+        return take(entry, index)
 
 
 def _blame_loss(trace: Trace, kind: str, asked: At) -> Blame:
@@ -156,6 +158,8 @@ def _blame_loss(trace: Trace, kind: str, asked: At) -> Blame:
     if kind != "input" or trace.dlogits is None:
         raise ValueError(f"blame: the loss has no {kind}; ask for input=(n, k), the gradient of one logit")
     index = as_index("blame", "input", asked, trace.logits.shape, "the logits", "logits")
+    with np.errstate(all="ignore"):
+        parts = loss.blame(trace, index)
     return Blame(
         key=loss.KEY,
         layer="softmax with cross-entropy",
@@ -163,5 +167,5 @@ def _blame_loss(trace: Trace, kind: str, asked: At) -> Blame:
         index=index,
         value=float(trace.dlogits[index]),
         dtype=trace.dlogits.dtype,
-        parts=loss.blame(trace, index),
+        parts=parts,
     )

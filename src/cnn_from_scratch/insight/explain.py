@@ -40,7 +40,7 @@ class Explanation(Sum):
     image : (C, H, W) or (features,)
         The example that it belongs to.
     input : (C, H, W) or (features,)
-        What the layer was given for this example.
+        What the layer was given for this example; for the loss the logits.
     """
 
     field: Field
@@ -70,7 +70,7 @@ class Explanation(Sum):
             lines += window_lines(self.window)
         if self.field.full.ndim == 3 and self.window is None:
             lines.append(f"it sees of the layer's input: {self.field}")
-        if self.key != loss.KEY:
+        if self.index:
             size = " × ".join(map(str, self.image_field.mask.shape))
             lines.append(f"it sees of the model's input, {size}: {self.image_field}")
         if self.image_field.unknown:
@@ -127,9 +127,10 @@ def explain(trace: Trace, key: str, index: int | Sequence[int]) -> Explanation:
       = 2 products
       y[n, f, oh, ow] = bias[f] + sum of x[n, c, oh*SH + kh*DH - PH, ow*SW + kw*DW - PW] * weight[f, c, kh, kw]
     <BLANKLINE>
-    x[0, 0, 0, 1]  weight[0, 0, 0, 0]  2 ×  1 =  2
-    x[0, 0, 0, 2]  weight[0, 0, 0, 1]  3 × 10 = 30
-    sum                                         32
+                                       x × weight =
+    x[0, 0, 0, 1]  weight[0, 0, 0, 0]  2 ×      1 =  2
+    x[0, 0, 0, 2]  weight[0, 0, 0, 1]  3 ×     10 = 30
+    sum                                             32
     <BLANKLINE>
     the sum is the traced number
     the window covers row 0 and columns 1 to 2 of 1 × 3
@@ -160,18 +161,21 @@ def explain(trace: Trace, key: str, index: int | Sequence[int]) -> Explanation:
 
 
 def _parts(trace: Trace, entry: LayerTrace, place: Index) -> Parts:
-    if isinstance(entry.layer, KINDS):
-        return branches.explain(trace, entry, place)
-    return rule_of("explain", entry.key, entry.layer).explain(entry, place)
+    with np.errstate(all="ignore"):  # infinity and NaN go on: they are what one looks for
+        if isinstance(entry.layer, KINDS):
+            return branches.explain(trace, entry, place)
+        return rule_of("explain", entry.key, entry.layer).explain(entry, place)
 
 
 def _explain_loss(trace: Trace, index: int | Sequence[int]) -> Explanation:
     require_cross_entropy("explain", trace)
-    each = loss.losses(trace)
     mean = isinstance(index, Sequence) and len(index) == 0
-    place = () if mean else as_index("explain", "index", index, each.shape, "the losses", "loss")
-    n = place[0] if place else 0
-    seen = np.ones(trace.logits.shape[1:], bool)
+    with np.errstate(all="ignore"):
+        each = loss.losses(trace)
+        place = () if mean else as_index("explain", "index", index, each.shape, "the losses", "loss")
+        parts = loss.explain(trace, place)
+    seen = np.zeros(trace.logits.shape[1:], bool)
+    np.moveaxis(seen, 0, -1)[place[1:]] = True  # all classes of one position
     return Explanation(
         key=loss.KEY,
         layer="softmax with cross-entropy",
@@ -179,9 +183,9 @@ def _explain_loss(trace: Trace, index: int | Sequence[int]) -> Explanation:
         index=place,
         value=float(trace.loss if mean and trace.loss is not None else each[place]),
         dtype=trace.logits.dtype,
-        parts=loss.explain(trace, place),
+        parts=parts,
         field=Field(seen),
-        image_field=Field(np.ones(trace.x.shape[1:], bool)),
-        image=trace.x[n],
-        input=trace.logits[n],
+        image_field=layer_field(trace.model, trace.x.shape[1:], seen, train=trace.train),
+        image=trace.x[place[0] if place else 0],
+        input=trace.logits[place[0] if place else 0],
     )

@@ -11,7 +11,7 @@ import numpy as np
 from ...layers import ELU, GELU, Layer, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from .moving import same
 from .rule import Index, Parts, Rule
-from .terms import Place, at, grid, products
+from .terms import Place, at, grid, products, said_at
 
 if TYPE_CHECKING:
     from ..trace import LayerTrace
@@ -145,7 +145,7 @@ def _curve(entry: LayerTrace, index: Index) -> tuple[dict[str, float], float, st
     x = float(entry.input[index])
     curve = next(CURVES[kind] for kind in type(entry.layer).__mro__ if kind in CURVES)
     if not math.isfinite(x):
-        raise ValueError(f"explain: x{list(index)} of layer {entry.key!r} is {x}: there is no arithmetic to show")
+        raise ValueError(f"layer {entry.key!r} was given {said_at('x', index)} = {x}: there is no arithmetic to show")
     return curve(entry.layer, x, own)
 
 

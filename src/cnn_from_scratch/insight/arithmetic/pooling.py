@@ -12,7 +12,7 @@ from ...ops.utils import conv_geometry
 from ...typing import Array
 from .rule import Index, Parts, Rule, Shape
 from .terms import Place, at, chosen, grid, products
-from .window import Window, axes_of, cut
+from .window import Axis, Window, axes_of, cut, spread
 
 if TYPE_CHECKING:
     from ..trace import LayerTrace
@@ -183,11 +183,11 @@ def field(layer: Layer, input_shape: Shape, seen: Array) -> Array:
     """Every pixel of the marked windows, channel by channel."""
     C, H, W = input_shape
     rows, columns = pool_axes(layer, H, W)
+    if isinstance(rows, Axis) and isinstance(columns, Axis):
+        return spread((rows, columns), seen)
     pixels = np.zeros(input_shape, bool)
     for oh, ow in np.argwhere(seen.any(0)):
-        h, w = rows.seen(oh), columns.seen(ow)
-        h, w = h[(h >= 0) & (h < H)], w[(w >= 0) & (w < W)]
-        pixels[:, h[:, None], w] |= seen[:, oh, ow][:, None, None]
+        pixels[:, rows.seen(oh)[:, None], columns.seen(ow)] |= seen[:, oh, ow][:, None, None]
     return pixels
 
 

@@ -49,7 +49,7 @@ class Field(NamedTuple):
         sides = [_said(name, side) for name, side in zip(names, self.box, strict=False)]
         unit = "pixel" if self.mask.ndim == 2 else "number"
         if self.mask.all():
-            return f"all of it, {count} {unit}{'s' * (count > 1)}"
+            return f"all of it, {count} {unit}{'s' * (count > 1)}" if count > 1 else f"its only {unit}"
         return ", ".join(sides) + f": {count} {unit}{'s' * (count > 1)}"
 
 

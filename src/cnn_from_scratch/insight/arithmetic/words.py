@@ -25,16 +25,17 @@ def table(terms: Terms, constant: float | None, total: float) -> list[str]:
     >>> terms = products(places, x=np.array([0.5, 2.0]), weight=np.array([4.0, -3.0]))
     >>> for line in table(terms, 1.0, -3.0):
     ...     print(line)
-    x[0, 0]  weight[2, 0]  0.5 ×  4 =  2
-    x[0, 1]  weight[2, 1]    2 × -3 = -6
-    bias                               1
-    sum                               -3
+                             x × weight =
+    x[0, 0]  weight[2, 0]  0.5 ×      4 =  2
+    x[0, 1]  weight[2, 1]    2 ×     -3 = -6
+    bias                                   1
+    sum                                   -3
     """
     shown = in_order(terms)
-    lines = [
-        (name, product, said(float(terms.amounts[term])))
-        for name, product, term in zip(_names(terms, shown), _products(terms, shown), shown, strict=True)
-    ]
+    head, *products = _products(terms, shown)
+    lines = [("", head, "")] if head else []
+    for name, product, term in zip(_names(terms, shown), products, shown, strict=True):
+        lines.append((name, product, said(float(terms.amounts[term]))))
     if rest := _rest(terms, shown):
         lines.append(rest)
     if constant is not None:
@@ -50,10 +51,10 @@ def _names(terms: Terms, shown: list[int]) -> list[str]:
 
 
 def _products(terms: Terms, shown: list[int]) -> list[str]:
-    """The factors of each term, those of one kind below each other; nothing where there is only one."""
+    """What the factors are, and those of each term, of one kind below each other; nothing where there is only one."""
     if len(terms.factors) < 2:
-        return [""] * len(shown)
-    columns = [[said(float(factor[term])) for term in shown] for factor in terms.factors.values()]
+        return [""] * (1 + len(shown))
+    columns = [[name, *(said(float(values[term])) for term in shown)] for name, values in terms.factors.items()]
     return [product + " =" for product in _below(columns, " × ", str.rjust, len(shown))]
 
 

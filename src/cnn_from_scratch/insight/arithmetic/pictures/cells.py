@@ -23,6 +23,9 @@ CELL = 0.42
 IMAGE = 5.0
 """How many cells wide and high an image is drawn, at most."""
 
+OVER = 0.45
+"""How many cells a frame hangs over an image, at most."""
+
 MOST_SLICES = 3
 MOST_CELLS = 9
 """At most so many channels are drawn, and numbers are written into the cells up to so many in a row."""
@@ -117,11 +120,16 @@ def draw_framed(
     if not within.all():  # gaps of a dilation
         ax.imshow(_veil(mask, colour), extent=extent, interpolation="nearest", aspect="auto")
     outline(ax, x, y, W * cell, H * cell, style.FAINT, width=0.9)
-    size = (columns.stop - columns.start) * cell, (rows.stop - rows.start) * cell
-    outline(ax, x + columns.start * cell, y + rows.start * cell, *size, colour, width=2.2)
-    write(ax, left + IMAGE / 2, y + min(rows.start, 0) * cell - 0.3, name, style.SOFT, size=8.5, va="bottom")
+    (first, last), (low, high) = _frame(columns, W, cell), _frame(rows, H, cell)
+    outline(ax, x + first, y + low, last - first, high - low, colour, width=2.2)
+    write(ax, left + IMAGE / 2, y + min(low, 0) - 0.3, name, style.SOFT, size=8.5, va="bottom")
     ax.set_xlim(*limits[0])
     ax.set_ylim(*limits[1])
+
+
+def _frame(side: slice, size: int, cell: float) -> tuple[float, float]:
+    """Where a frame begins and ends along one axis of an image; what hangs over is cut at `OVER`."""
+    return max(side.start * cell, -OVER), min(side.stop * cell, size * cell + OVER)
 
 
 def pixels_of(image: Array) -> Array:

@@ -65,5 +65,6 @@ def _draw_bars(ax: Axes, names: list[str], amounts: list[float], rows: int) -> N
     for place, amount, length in zip(places, amounts, lengths, strict=True):
         beside, ha = (0.015 * reach, "left") if length >= 0 else (-0.015 * reach, "right")
         ax.text(length + beside, place, said(amount), va="center", ha=ha, fontsize=8, color=style.INK)
+    ax.locator_params(axis="x", nbins=4)
     ax.axvline(0, color=style.SOFT, linewidth=0.8)
     ax.tick_params(axis="y", labelsize=8)
