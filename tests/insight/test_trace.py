@@ -30,6 +30,7 @@ from cnn_from_scratch.layers import (
 from cnn_from_scratch.ops import cross_entropy_backward, cross_entropy_forward, im2col, is_hwnc, to_hwnc
 from cnn_from_scratch.optim import SGD, Adam, AdamW, ParamGroup, RMSprop
 from cnn_from_scratch.randomness import Place
+from cnn_from_scratch.training import training_steps
 from cnn_from_scratch.training.losses import as_loss
 from cnn_from_scratch.training.step import compute_gradients
 
@@ -129,6 +130,21 @@ def test_gradients_are_those_of_a_training_step(seed):
     assert seen.grads.keys() == step.grads.keys()
     for key, grad in step.grads.items():
         np.testing.assert_allclose(seen.grads[key], grad, rtol=1e-6, atol=1e-9 * (1 + np.abs(grad).max()), err_msg=key)
+
+
+def test_the_next_step_of_a_run_is_foreseen():
+    model, (x, y) = random_model(7, kinds=("dropout", "conv", "batch norm", "residual")), random_batch(7)
+    optimizer = Adam(0.01)
+    with training_steps(model, optimizer=optimizer, shards=1, seed=9) as step:
+        for number in range(4):
+            seen = trace(model, x, y, optimizer=optimizer, train=True, seed=Place(9, epoch=1, step=number))
+            before = {key: array.copy() for key, array in model.params.items()}
+            result = step(x, y)
+            assert seen.loss == pytest.approx(result.loss, rel=1e-10)
+            for key, array in model.params.items():
+                np.testing.assert_allclose(seen.grads[key], result.grads[key], rtol=1e-6, atol=1e-9, err_msg=key)
+                large = np.abs(result.grads[key]) > 1e-6  # Adam makes much of gradients that are rounding alone
+                np.testing.assert_allclose((before[key] + seen.update[key])[large], array[large], rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("row", TABLE, ids=[row.text for row in TABLE])
