@@ -275,7 +275,7 @@ def test_changed_gradients_are_named(layer, key, change, cause):
     assert [name for name, array in check.arrays.items() if not array.ok] == [key]
     assert cause in check.arrays[key].cause, check
     assert check.worst.name == key
-    with pytest.raises(AssertionError, match=f"d{key}.*Likely: "):
+    with pytest.raises(AssertionError, match=f"d{key}.*: "):
         check.raise_if_bad()
 
 
@@ -459,6 +459,57 @@ def test_a_loss_that_forgets_to_divide():
         "all are 4 times too large: the division by the batch size N = 4 is missing"
     }
     assert "look at how they are joined (containers, loss)" in str(check)
+
+
+class WritesIntoDy(ReLU):
+    def backward(self, dy, cache, *, need_dx=True):
+        dy[cache.y <= 0] = 0
+        return dy, {}
+
+
+class WritesIntoItsCache(Tanh):
+    def backward(self, dy, cache, *, need_dx=True):
+        (y,) = (a for a in cache if isinstance(a, np.ndarray))
+        y *= -y
+        y += 1
+        return dy * y, {}
+
+
+@pytest.mark.parametrize(
+    ("layer", "remark"),
+    [
+        (WritesIntoDy(), "backward writes into dy, which is borrowed: another branch may need it, too"),
+        (WritesIntoItsCache(), "a second backward pass gives other gradients: the first one writes into the cache, or"),
+    ],
+)
+def test_who_writes_what_is_borrowed_is_told(layer, remark):
+    check = gradcheck(layer, ROWS)
+    assert not check.ok
+    assert check.arrays["x"].ok, check
+    assert len(check.remarks) == 1
+    assert remark in check.remarks[0]
+    assert check.remarks[0] in str(check)
+    inside = gradcheck(Sequential(Linear(4, 4, rng=0), layer), ROWS)
+    if not inside.ok:
+        assert list(inside.layers) == ["1"]
+
+
+def test_a_forward_pass_that_writes_into_its_input_cannot_be_checked():
+    class WritesIntoX(ReLU):
+        def forward(self, x, ctx):
+            y, cache = super().forward(x, ctx)
+            x += 1
+            return y, cache
+
+    check = gradcheck(WritesIntoX(), ROWS)
+    assert check.worst.cause == "not compared, for forward or backward writes into 'x', which is borrowed"
+    assert f"dx: {check.worst.cause}" in str(check)
+
+
+def test_a_parameter_forgotten_inside_of_a_model_is_an_error_that_names_it():
+    model = Sequential(spoiled(LINEAR, bias=lambda g: None), ReLU())
+    with pytest.raises(ValueError, match=r"^backward of layer '0' = Spoiled\(4, 4\) gave no gradient for bias$"):
+        gradcheck(model, ROWS)
 
 
 def test_a_gradient_that_is_0_on_paper_passes():

@@ -96,7 +96,7 @@ def gradcheck(
     check = check_problem(problem, _chosen(problem, only), rules)
     if check.ok or not isinstance(target, Container):
         return check
-    return GradCheck(check.target, check.arrays, _wrong_layers(target, inputs[0], rules, train))
+    return GradCheck(check.target, check.arrays, _wrong_layers(target, inputs[0], rules, train), check.remarks)
 
 
 def _wrong_layers(model: Layer, x: Array, rules: Rules, train: bool) -> dict[str, GradCheck]:

@@ -26,11 +26,37 @@ class Rules(NamedTuple):
 
 
 def check_problem(problem: Problem, names: Sequence[str], rules: Rules) -> GradCheck:
-    """Compare the gradients of these arrays."""
+    """Compare the gradients of these arrays; first see whether anything is written that is borrowed."""
+    before = {name: value.copy() for name, value in problem.values.items()}
     y, cache = problem.run()
     dy = np.ones_like(y) if problem.ends_in_loss else derive(rules.seed, "gradcheck dy").standard_normal(y.shape)
-    gradients = problem.backward(dy.copy(), cache)
-    return GradCheck(problem.name, {name: _Look(problem, name, gradients, y, dy, rules).check() for name in names})
+    given = dy.copy()
+    gradients = {key: None if grad is None else np.array(grad) for key, grad in problem.backward(given, cache).items()}
+    remarks = (
+        [] if _same(given, dy) else ["backward writes into dy, which is borrowed: another branch may need it, too"]
+    )
+    again = problem.backward(dy.copy(), cache)
+    if not all(_same(gradients[key], again[key]) for key in gradients):
+        remarks.append(
+            "a second backward pass gives other gradients: the first one writes into the cache, or into self"
+        )
+    if written := [name for name, value in problem.values.items() if not _same(value, before[name])]:
+        cause = f"not compared, for forward or backward writes into {', '.join(map(repr, written))}, which is borrowed"
+        return GradCheck(
+            problem.name, {name: _not_compared(name, before[name], cause) for name in names}, None, remarks
+        )
+    arrays = {name: _Look(problem, name, gradients, y, dy, rules).check() for name in names}
+    return GradCheck(problem.name, arrays, None, remarks)
+
+
+def _same(a: Array | None, b: Array | None) -> bool:
+    """Number by number; NaN is the same as NaN."""
+    return a is b if a is None or b is None else np.array_equal(a, b, equal_nan=True)
+
+
+def _not_compared(name: str, value: Array, cause: str) -> ArrayCheck:
+    nan = float("nan")
+    return ArrayCheck(name, value.shape, 0, 0, 0, 0, None, nan, nan, 0.0, cause)
 
 
 class _Look:
@@ -137,7 +163,7 @@ class _Look:
             failed=int(evidence.wrong.sum()),
             directions=directions,
             worst=None if place is None else tuple(int(i) for i in place),
-            analytic=nan if worst is None else float(evidence.analytic[worst]),
+            analytic=nan if worst is None or not evidence.fits else float(evidence.analytic[worst]),
             numeric=nan if worst is None else float(evidence.numeric[worst]),
             error=0.0 if worst is None else float(errors[worst]),
             cause=cause,

@@ -50,7 +50,8 @@ class Evidence:
         self.numeric = np.array([slopes[i].value for i in self.places], np.float64)
         self.noise = np.array([slopes[i].noise for i in self.places], np.float64)
         self.fits = self.gradient is not None and self.gradient.shape == self.value.shape
-        self.analytic = self.at(self.gradient) if self.fits else np.zeros(len(self.places))
+        nothing = 0.0 if given is None else np.nan  # no gradient stands for 0, one of another shape for none
+        self.analytic = self.at(self.gradient) if self.fits else np.full(len(self.places), nothing)
 
     def at(self, array: Any) -> Array:
         """An array's numbers where slopes were measured."""

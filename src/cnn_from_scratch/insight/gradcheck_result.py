@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -37,9 +39,12 @@ class ArrayCheck(NamedTuple):
 
     def sentence(self) -> str:
         """The worst element and the cause."""
-        place = "" if self.worst is None else f"[{', '.join(map(str, self.worst))}]"
-        values = f"backward says {self.analytic:.6g}, central differences {self.numeric:.6g} (error {self.error:.2g})"
-        return f"d{self.name}{place}: {values if self.worst is not None else 'not compared'}. Likely: {self.cause}"
+        if self.worst is None:
+            return f"d{self.name}: {self.cause}"
+        values = f"central differences {self.numeric:.6g}"
+        if not math.isnan(self.analytic):
+            values = f"backward says {self.analytic:.6g}, {values} (error {self.error:.2g})"
+        return f"d{self.name}[{', '.join(map(str, self.worst))}]: {values}. Likely: {self.cause}"
 
 
 class GradCheck:
@@ -53,16 +58,24 @@ class GradCheck:
         Name to `ArrayCheck`.
     layers : dict
         For a model whose gradients are wrong: the checks of the layers that are wrong on their own, by key.
+    remarks : list of str
+        What else is wrong: arrays written that were borrowed, gradients that change from one pass to the next.
     """
 
-    def __init__(self, target: str, arrays: dict[str, ArrayCheck], layers: dict[str, GradCheck] | None = None) -> None:
-        self.target, self.arrays, self.layers = target, arrays, layers or {}
+    def __init__(
+        self,
+        target: str,
+        arrays: dict[str, ArrayCheck],
+        layers: dict[str, GradCheck] | None = None,
+        remarks: Sequence[str] = (),
+    ) -> None:
+        self.target, self.arrays, self.layers, self.remarks = target, arrays, layers or {}, list(remarks)
         self.searched_layers = layers is not None
 
     @property
     def ok(self) -> bool:
-        """Whether every gradient agrees."""
-        return all(check.ok for check in self.arrays.values())
+        """Whether every gradient agrees, and nothing was written that is borrowed."""
+        return not self.remarks and all(check.ok for check in self.arrays.values())
 
     @property
     def worst(self) -> ArrayCheck:
@@ -96,10 +109,10 @@ class GradCheck:
 
     def _sentences(self) -> list[str]:
         """What is wrong, from the cause to what follows from it."""
-        lines = [check.sentence() for check in self.arrays.values() if not check.ok]
+        lines = [check.sentence() for check in self.arrays.values() if not check.ok] + self.remarks
         for key, check in self.layers.items():
             lines.append(f"layer {key!r} = {check.target} is wrong on its own:")
-            lines += [f"  {array.sentence()}" for array in check.arrays.values() if not array.ok]
+            lines += [f"  {line}" for line in check._sentences()]
         if self.searched_layers and not self.layers and not self.ok:
             lines.append("Every layer is right on its own: look at how they are joined (containers, loss).")
         return lines
