@@ -32,7 +32,7 @@ from cnn_from_scratch.insight.diagrams import (
 )
 from cnn_from_scratch.insight.diagrams.flow import flow
 from cnn_from_scratch.insight.diagrams.overlap_add import contributions
-from cnn_from_scratch.layers import Conv2d, Flatten, Linear, ReLU, Sequential
+from cnn_from_scratch.layers import Conv2d, Flatten, GlobalAvgPool2d, Linear, ReLU, Sequential
 from cnn_from_scratch.models import mnist_cnn
 from cnn_from_scratch.ops import (
     col2im,
@@ -243,6 +243,14 @@ def test_gradient_flow():
     strongest = np.abs(found.values[3][0]).mean((1, 2)).argmax()  # after the pool there are still six maps
     assert any(np.array_equal(picture, found.values[2][0, strongest]) for picture in pictures)
     assert any(np.array_equal(picture, found.gradients[2][0, strongest]) for picture in pictures)
+
+
+def test_gradient_flow_of_long_names_and_shapes():
+    layers = {"a_long_name_of_a_layer": Conv2d(1, 128, 3, padding=1), "pool": GlobalAvgPool2d(), "flatten": Flatten()}
+    model = Sequential(layers | {"linear": Linear(128, 3)}).initialize(0)
+    assert_tidy(draw_gradient_flow(model, np.ones((100, 1, 8, 112), np.float32), np.arange(100) % 3))
+    vectors = Sequential(Linear(4, 3), ReLU()).initialize(0)
+    assert_tidy(draw_gradient_flow(vectors, np.ones((2, 4), np.float32), np.array([0, 1])))
 
 
 def test_the_flow_is_that_of_the_model():

@@ -47,7 +47,9 @@ def draw_gradient_flow(model: Sequential, x: Array, targets: Array) -> Figure:
         "rms: root mean square of all."
     )
     title = f"Forward and backward through {len(found.names)} layers"
-    figure, (ax,) = style.stack(title, caption, [height], width=WIDTH)
+    longest = max(len(style.times(*value.shape)) for value in found.values)
+    more = max(0.0, 0.075 * (longest - 18))  # inches, for long shapes
+    figure, (ax,) = style.stack(title, caption, [height], width=WIDTH + 2 * more)
     ax.set_axis_off()
     names = ["input", *found.names, f"cross-entropy {found.loss:.3g}"]
     colours = [style.SOFT, *(style.BLUE if grads else style.SOFT for grads in found.grads), style.ORANGE]
@@ -57,7 +59,7 @@ def draw_gradient_flow(model: Sequential, x: Array, targets: Array) -> Figure:
         _between(ax, i * (BOX + BETWEEN) + BOX, value, gradient, strongest_maps(found.values, value.shape))
     for i, grads in enumerate(found.grads):
         _leave_gradients(ax, (i + 1) * (BOX + BETWEEN), grads)
-    ax.set_xlim(0, WIDTH)
+    ax.set_xlim(-more, WIDTH + more)
     ax.set_ylim(height, 0)
     return figure
 
@@ -92,7 +94,7 @@ def _box(ax: Axes, top: float, name: str, colour: str) -> None:
     face = tint(colour, 0.12)
     size = RIGHT - LEFT, BOX - 0.02
     ax.add_patch(FancyBboxPatch(corner, *size, box, facecolor=face, edgecolor=colour, linewidth=1.2))
-    write(ax, (LEFT + RIGHT) / 2, top + BOX / 2, name)
+    write(ax, (LEFT + RIGHT) / 2, top + BOX / 2, style.short(name, 22))
 
 
 def _between(ax: Axes, top: float, value: Array, gradient: Array, shown: Array) -> None:
