@@ -190,6 +190,19 @@ def test_models_with_cross_entropy_pass(model, train):
         assert array.dtype == before[key].dtype
 
 
+def test_ties_inside_of_a_model_are_noticed():
+    """Behind a convolution a black background is one number, so that most windows of a pool hold a tie."""
+    model = Sequential(Conv2d(1, 4, 3), ReLU(), MaxPool2d(2), Flatten(), Linear(100, 3)).initialize(0)
+    model.params["0.bias"][...] = 0.1
+    x = np.zeros((2, 1, 12, 12))
+    x[:, :, 4:8, 4:8] = spaced((2, 1, 4, 4), np.random.default_rng(0))
+    check = gradcheck(model, x, np.array([0, 1]), elements=300)
+    assert check.ok, check
+    found = check.arrays["x"]
+    assert (found.checked, found.skipped) == (32, 256)  # the pixels of the squares, and those of the background
+    assert check.arrays["0.weight"].skipped == check.arrays["4.weight"].skipped == 0
+
+
 def test_what_is_frozen_is_not_checked():
     model = small_network(Conv2d(1, 2, 3)).freeze("0.*")
     assert list(gradcheck(model, normal(2, 1, 6, 6), np.array([0, 1])).arrays) == ["x", "2.weight", "2.bias"]

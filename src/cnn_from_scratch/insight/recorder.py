@@ -55,6 +55,8 @@ class Recorder(Callback):
     A moment is kept before the first step, then every so many steps, and after the last. Where the next one would
     exceed the limit, every second is dropped and the distance doubles, so that the moments stay evenly spread however
     long the training is. The training itself is the same, bit by bit. An interrupted one leaves what there is.
+    Filters alone cost next to no time (0.02 % of the training of `mnist_cnn`); a probe costs, at every moment, the
+    prediction of its examples (100 of them every 10 steps, with maps: 10 %).
 
     Parameters
     ----------

@@ -185,7 +185,7 @@ def _caption(recording: Recording, key: str, shown: int, count: int) -> str:
     if key in recording.maps:
         words = f"Of the first probed image. {words}"
     if shown < count:
-        words = f"{words} The first {shown} of {count} are shown."
+        words = f"{words} The first {shown} of {count} that were recorded are shown."
     if recording.losses.shape[1]:
         low, _, high = (style.percent(edge) for edge in EDGES)
         count = recording.losses.shape[1]
