@@ -57,6 +57,8 @@ def draw_sliding_window(
     caption = "Patch times filter, number by number; the sum is one pixel of the output."
     if cache.geometry.input != cache.geometry.padded:
         caption += " Yellow: zeros around the image."
+    if cache.geometry.stride != (1, 1):
+        caption += f" Steps of {cache.geometry.stride[0]} down and {cache.geometry.stride[1]} to the right."
     figure, ax = board(W + 3 * KW + OW + 6, len(positions) * height, title, caption)
     for step, position in enumerate(positions):
         _draw_step(ax, x, weight, y[0, 0], cache.geometry, position, step * height + 1)
