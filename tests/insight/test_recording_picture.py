@@ -8,7 +8,8 @@ from pictures import assert_tidy
 from PIL import Image
 
 from cnn_from_scratch.insight import Recording, animate_recording, plot_recording, save_animation
-from cnn_from_scratch.insight.recording_picture import _columns, _spread
+from cnn_from_scratch.insight.recording_animation import _columns
+from cnn_from_scratch.insight.recording_picture import spread
 
 
 def recording(count=12, filters=6, channels=1, size=(3, 3), examples=0, every=10, maps=0):
@@ -116,7 +117,7 @@ def test_an_animation_has_a_state_for_each_moment(tmp_path):
 @pytest.mark.parametrize(("count", "most"), [(1, 8), (2, 8), (8, 8), (9, 8), (51, 8), (1000, 8), (41, 40)])
 @pytest.mark.parametrize("power", [1.0, 1.5, 2.0, 5.0])
 def test_moments_are_different_and_include_the_ends(count, most, power):
-    places = _spread(count, most, power)
+    places = spread(count, most, power)
     assert len(places) == min(count, most)
     assert (places[0], places[-1]) == (0, count - 1)
     assert (np.diff(places) > 0).all()

@@ -57,7 +57,8 @@ from .randomization_picture import plot_model_randomization
 from .receptive_windows import ReceptiveWindows, receptive_windows
 from .recorder import Recorder
 from .recording import Recording, load_recording
-from .recording_picture import animate_recording, plot_recording
+from .recording_animation import animate_recording
+from .recording_picture import plot_recording
 from .resize import resize_bilinear
 from .saliency import plot_saliency, saliency
 from .saving import save_figure

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..randomness import derive
 from ..typing import Array
-from .gradcheck_causes import Evidence, likely_cause, misfit
+from .gradcheck_causes import likely_cause
+from .gradcheck_evidence import Evidence, misfit
 from .gradcheck_problem import Problem
 from .gradcheck_result import ArrayCheck, GradCheck
 from .gradcheck_slopes import SMALLER, Line, Slope, find_element, measure, measured_noise

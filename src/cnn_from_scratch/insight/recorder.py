@@ -3,50 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import LimitError, ShapeError
-from ..layers import Context, Layer
-from ..layers.predict import as_model_input, in_fast_order, predict
+from ..layers import Layer
+from ..layers.predict import as_model_input
 from ..training import Callback, Progress, StepResult
 from ..training.losses import LossPair, as_loss
 from ..typing import Array
-from .features import named_layers
+from .moments import Moment, Selection, Size, every_second
 from .recording import Recording
 
 FEWEST = 4
 """Moments that must fit into the limit."""
-
-
-class Moment(NamedTuple):
-    """The state of a training after so many steps."""
-
-    steps: int
-    arrays: dict[str, Array]  # "filters/KEY", "maps/KEY", "losses"
-    loss: float  # sum of the training losses since the moment before
-    taken: int  # how many steps that were
-
-    @property
-    def nbytes(self) -> int:
-        """What it takes in memory and in the file."""
-        return sum(array.nbytes for array in self.arrays.values()) + 12  # steps and loss
-
-
-class Size(NamedTuple):
-    """What a recording is going to take."""
-
-    moments: int
-    every: int  # steps from one to the next
-    moment_bytes: int
-    nbytes: int
-
-    def __str__(self) -> str:
-        return f"{self.moments} moments, every {self.every} steps, {self.nbytes / 1e6:.2f} MB"
 
 
 class Recorder(Callback):
@@ -123,8 +96,7 @@ class Recorder(Callback):
                 raise ValueError(f"Recorder: {name} must be an int >= 1, got {value!r}")
         if np.dtype(dtype) not in (np.dtype(np.float16), np.dtype(np.float32)):
             raise TypeError(f"Recorder: dtype must be float16 or float32, got {np.dtype(dtype)}")
-        self.filters, self.maps, self.every, self.most, self.channels = filters, maps, every, most, channels
-        self.images, self.dtype, self.limit, self.loss, self.path = images, np.dtype(dtype), limit, loss, path
+        self.every, self.images, self.dtype, self.limit, self.path = every, images, np.dtype(dtype), limit, path
         self.x: Array | None
         self.y: Array | None
         self.x, self.y = probe if isinstance(probe, tuple) else (probe, None)
@@ -132,6 +104,7 @@ class Recorder(Callback):
             raise ValueError("Recorder: feature maps are those of a probe; give probe=x or probe=(x, y)")
         if self.x is not None and self.y is not None and len(self.x) != len(self.y):
             raise ShapeError(f"Recorder: the probe has {len(self.x)} examples and {len(self.y)} targets")
+        self._what = Selection(filters, maps, most, channels, images, self.dtype, as_loss(loss))
         self.size: Size | None = None
         self._forget()
 
@@ -221,7 +194,7 @@ class Recorder(Callback):
         moment = self._take(model)
         if len(self._moments) + 2 > self._room(moment):
             self._moments.append(moment)
-            self._moments = list(_every_second(self._moments))
+            self._moments = list(every_second(self._moments))
             self._distance *= 2
             if self._moments[-1].steps != moment.steps:  # its losses count for the next one
                 self._sum, self._count = moment.loss, moment.taken
@@ -237,58 +210,11 @@ class Recorder(Callback):
     def _moment(self, model: Layer) -> Moment:
         """The present state of a model."""
         with np.errstate(all="ignore"):
-            arrays = {f"filters/{key}": self._small(model.params[key]) for key in self._filter_keys(model)}
+            arrays = self._what.filters_of(model)
             if self.x is not None:
-                arrays |= self._probe(model, as_model_input("Recorder", model, self.x))
+                arrays |= self._what.answers_to(model, as_model_input("Recorder", model, self.x), self.y)
         return Moment(0, arrays, 0.0, 0)
-
-    def _small(self, weight: Array) -> Array:
-        """(F, C, KH, KW): the first filters and channels, in the dtype of the recording."""
-        return np.array(weight[: self.most, : self.channels], self.dtype, order="C")
-
-    def _filter_keys(self, model: Layer) -> list[str]:
-        keys = [key for key, value in model.params.items() if value.ndim == 4]
-        return keys[:1] if self.filters is None else _matching("filters", self.filters, keys)
-
-    def _probe(self, model: Layer, x: Array) -> dict[str, Array]:
-        """Feature maps of the first images, and the loss of every example."""
-        found: dict[str, Array] = {}
-        keys = [key for key, _ in named_layers(model)]
-        wanted = _matching("maps", self.maps, keys)
-
-        def tap(key: str, phase: str, values: Mapping[str, Any]) -> None:
-            if key in wanted:
-                if values["output"].ndim != 4:
-                    raise ShapeError(f"Recorder: maps={key!r} gives no images but {values['output'].shape}")
-                found[f"maps/{key}"] = np.array(values["output"][:, : self.most], self.dtype, order="C")
-
-        if wanted:
-            model.forward(in_fast_order(x[: self.images]), Context(tap=tap))
-        if self.y is not None:
-            y = self.y.astype(model.dtype) if self.y.dtype.kind == "f" else self.y
-            losses, _ = as_loss(self.loss).forward(predict(model, x, shards=1), y, reduction="none")
-            found["losses"] = np.asarray(losses, np.float32).reshape(len(x), -1).mean(1)
-        return found
 
     def _write(self) -> None:
         if self.path is not None and self._moments:
             self.recording.save(self.path)
-
-
-def _every_second(moments: Sequence[Moment]) -> Iterator[Moment]:
-    """The first, third, fifth ...; the losses of those between are added to the next."""
-    for i in range(0, len(moments), 2):
-        if i == 0:
-            yield moments[0]
-        else:
-            dropped, kept = moments[i - 1], moments[i]
-            yield kept._replace(loss=kept.loss + dropped.loss, taken=kept.taken + dropped.taken)
-
-
-def _matching(argument: str, patterns: str | Sequence[str], keys: Sequence[str]) -> list[str]:
-    """The keys that one of the patterns matches; each pattern must match one."""
-    wanted = [patterns] if isinstance(patterns, str) else list(patterns)
-    for pattern in wanted:
-        if not any(fnmatchcase(key, pattern) for key in keys):
-            raise ValueError(f"Recorder: {argument}={pattern!r} matches none of the keys {', '.join(keys)}")
-    return [key for key in keys if any(fnmatchcase(key, pattern) for pattern in wanted)]

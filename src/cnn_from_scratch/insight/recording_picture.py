@@ -1,8 +1,6 @@
-"""A recording replayed: filters as they come about in a strip of moments, or as an animation, beside the loss."""
+"""A recording replayed: filters as they come about, in a strip of moments above the loss."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,18 +10,10 @@ from matplotlib.ticker import MaxNLocator
 
 from ..typing import Array
 from . import style
-from .animation import Animation
 from .recording import EDGES, Recording
-from .tiles import tile
 
 MOMENTS, ROWS = 8, 8
 """At most so many columns and rows of a strip."""
-
-FRAMES = 40
-"""At most so many states of an animation."""
-
-LEVELS = 20
-"""Shades above and below zero in an animation: a GIF has few colours."""
 
 TILE, STEP = 0.72, 1.12
 """Inches of one tile, and from one to the next in tiles."""
@@ -64,15 +54,15 @@ def plot_recording(recording: Recording, key: str | None = None, *, moments: int
     >>> plot_recording(recording).get_suptitle()
     'How the filters of 0.weight came about'
     """
-    key, pictures = _pictures(recording, key)
-    chosen = _spread(len(pictures), moments, power=2.0)
+    key, pictures = pictures_of(recording, key)
+    chosen = spread(len(pictures), moments, power=2.0)
     rows = min(pictures.shape[1], ROWS)
     height, width = pictures.shape[2:]
     inches = TILE * min(height / width, 1.5)
     pitch = max(inches * STEP, WORDS)
     strip = HEAD + pitch * rows
     figure, (ax, chart) = style.stack(
-        _title(recording, key), _caption(recording, key, rows, pictures.shape[1]), [strip, 1.5],
+        title_of(recording, key), caption_of(recording, key, rows, pictures.shape[1]), [strip, 1.5],
         width=max(TILE * STEP * len(chosen), 4.6), left=0.75, gap=0.45, foot=0.5,
     )  # fmt: skip
     _draw_strip(ax, pictures[chosen, :rows], recording.steps[chosen], inches, pitch)
@@ -82,63 +72,15 @@ def plot_recording(recording: Recording, key: str | None = None, *, moments: int
         ax.text(-0.1, middle, f"{name} {row}", ha="right", va="center", fontsize=8.5, color=style.SOFT)
     ax.set_xlim(0, max(TILE * STEP * len(chosen), 4.6))
     ax.set_ylim(strip, 0)
-    _draw_loss(chart, recording)
-    _mark(chart, recording, chosen)
+    draw_loss(chart, recording)
+    mark_moments(chart, recording, chosen)
     return figure
-
-
-def animate_recording(recording: Recording, key: str | None = None, *, seconds: float = 0.25) -> Animation:
-    """All filters or maps of one layer as they change, and where on the loss curve that is. For `save_animation`.
-
-    Parameters
-    ----------
-    recording, key
-        As for `plot_recording`.
-    seconds : float
-        How long each moment is seen. Of a long recording, 40 moments are shown, closer together at the beginning.
-
-    Returns
-    -------
-    Animation
-        ``save_animation(animate_recording(recording), "filters.gif")``, or ``.svg``.
-
-    Raises
-    ------
-    ValueError
-        As `plot_recording`.
-    """
-    key, pictures = _pictures(recording, key)
-    chosen = _spread(len(pictures), FRAMES, power=1.5)
-    grids = [tile(picture.astype(np.float32), _columns(pictures.shape[1])) for picture in pictures[chosen]]
-    rows, columns = grids[0].shape
-    inches = min(3.0 / columns, 2.8 / rows)
-    size = max(columns * inches, 1.4) + 4.0, max(rows * inches, 1.9) + 1.3
-    caption = _caption(recording, key, pictures.shape[1], pictures.shape[1]).replace("Below", "Right")
-    figure = style.new_figure(*size, _title(recording, key), caption)
-    ax, chart = figure.subplots(1, 2, width_ratios=[max(columns * inches, 1.4), 3.4])
-    animation = Animation(figure, len(chosen), seconds)
-    scale = _scale(pictures)
-    _draw_loss(chart, recording)
-    for i, (moment, grid) in enumerate(zip(chosen, grids, strict=True)):
-        with animation.during(ax, i, i):
-            shades = np.round(grid / scale * LEVELS)
-            ax.imshow(shades, style.SIGNED, vmin=-LEVELS, vmax=LEVELS, interpolation="nearest")
-            words = f"after {recording.steps[moment]} steps"
-            ax.text(0, 1.02, words, fontsize=10, color=style.INK, va="bottom", transform=ax.transAxes)
-        with animation.during(chart, i, i):
-            _mark(chart, recording, chosen[i : i + 1])
-    ax.set_xlim(-0.5, columns - 0.5)
-    ax.set_ylim(rows - 0.5, -0.5)
-    ax.set_axis_off()
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # arranged once, for all moments
-    return animation
 
 
 # --- what is shown --------------------------------------------------------------------------------------------------
 
 
-def _pictures(recording: Recording, key: str | None) -> tuple[str, Array]:
+def pictures_of(recording: Recording, key: str | None) -> tuple[str, Array]:
     """(T, F, H, W): filters on their first channel, or the maps of the first image."""
     found = {name: value[:, :, 0] for name, value in recording.filters.items()}
     found |= {name: value[:, 0] for name, value in recording.maps.items()}
@@ -150,7 +92,7 @@ def _pictures(recording: Recording, key: str | None) -> tuple[str, Array]:
     return key, found[key]
 
 
-def _spread(count: int, most: int, power: float) -> Array:
+def spread(count: int, most: int, power: float) -> Array:
     """Places of at most so many moments, the first and the last among them, denser at the beginning."""
     most = min(count, most)
     places = np.round(np.linspace(0, 1, most) ** power * (count - 1)).astype(int)
@@ -161,24 +103,20 @@ def _spread(count: int, most: int, power: float) -> Array:
     return chosen
 
 
-def _columns(count: int) -> int:
-    """Of a grid that is about as wide as high; without gaps where that is to be had."""
-    columns = math.ceil(math.sqrt(count))
-    return next((c for c in range(columns, count + 1) if count % c == 0 and c <= 1.5 * columns), columns)
-
-
-def _scale(pictures: Array) -> float:
+def largest(pictures: Array) -> float:
     """The largest amount that is finite."""
     amounts = np.abs(pictures.astype(np.float32))
     return float(amounts.max(initial=0.0, where=np.isfinite(amounts))) or 1.0
 
 
-def _title(recording: Recording, key: str) -> str:
+def title_of(recording: Recording, key: str) -> str:
+    """What is seen."""
     what = "filters" if key in recording.filters else "feature maps"
     return f"How the {what} of {key} came about"
 
 
-def _caption(recording: Recording, key: str, shown: int, count: int) -> str:
+def caption_of(recording: Recording, key: str, shown: int, count: int) -> str:
+    """How to read it."""
     words = "White is zero, blue above, orange below, on one scale."
     if key in recording.filters and recording.filters[key].shape[2] > 1:
         words = f"The first of the channels that each filter looks at. {words}"
@@ -198,7 +136,7 @@ def _caption(recording: Recording, key: str, shown: int, count: int) -> str:
 
 def _draw_strip(ax: Axes, pictures: Array, steps: Array, inches: float, pitch: float) -> None:
     """Tiles in inches from the top left: moments across, filters down."""
-    scale = _scale(pictures)
+    scale = largest(pictures)
     for column, moment in enumerate(pictures):
         left = column * TILE * STEP
         ax.text(left + TILE / 2, 0.16, _steps(int(steps[column]), column), ha="center", fontsize=8.5, color=style.SOFT)
@@ -217,7 +155,7 @@ def _steps(steps: int, column: int) -> str:
     return f"step {steps}" if column == 0 else f"{steps}"
 
 
-def _draw_loss(ax: Axes, recording: Recording) -> None:
+def draw_loss(ax: Axes, recording: Recording) -> None:
     """Mean training loss between the moments; median and band of the probed examples."""
     steps = recording.steps
     ax.plot(steps[1:], recording.loss[1:], color=style.BLUE, linewidth=1.6, label="training")
@@ -232,7 +170,7 @@ def _draw_loss(ax: Axes, recording: Recording) -> None:
     ax.set_ylim(bottom=0)
 
 
-def _mark(ax: Axes, recording: Recording, chosen: Array) -> None:
+def mark_moments(ax: Axes, recording: Recording, chosen: Array) -> None:
     """Lines at the moments that the pictures are from, and dots on the loss; the first moment has no loss before it."""
     steps = recording.steps[chosen]
     ax.vlines(steps, 0, 1, transform=ax.get_xaxis_transform(), color=style.SOFT, linewidth=0.8, linestyle=":")
