@@ -7,6 +7,7 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
+from cnn_from_scratch.errors import ShapeError
 from cnn_from_scratch.insight.blame import blame
 from cnn_from_scratch.insight.explain import explain
 from cnn_from_scratch.insight.trace import trace
@@ -181,6 +182,42 @@ def networks(seed):
         if array.dtype.kind == "f" and array.ndim == 1:
             array[...] = rng.uniform(0.5, 1.5, array.shape) if name.endswith(("weight", "var")) else rng.normal(0, 0.3)
     return model
+
+
+@st.composite
+def models(draw):
+    """A chain of up to five random layers, branches among them, for images of 2x9x8, with a head of three classes."""
+    shape, layers = (2, 9, 8), []
+    for _ in range(draw(st.integers(1, 5))):
+        layer = draw(st.sampled_from(ANY))(draw, shape[0])
+        try:
+            after = layer.output_shape(shape)
+        except ShapeError:
+            continue
+        if max(after[1:]) <= 14:
+            layers.append(layer)
+            shape = after
+    return Sequential(*layers, Flatten(), Linear(math.prod(shape), 3)).initialize(draw(st.integers(0, 99)))
+
+
+def _same(C):
+    return Conv2d(C, C, 3, padding=1)
+
+
+ANY = [
+    lambda draw, C: Conv2d(C, 4, draw(pairs(1, 3)), draw(pairs(1, 2)), draw(paddings(2)), groups=2),
+    lambda draw, C: ConvTranspose2d(C, 2, draw(pairs(1, 3)), 2, 1, 1, groups=2),
+    lambda draw, C: draw(pools()),
+    lambda draw, C: BatchNorm2d(C),
+    lambda draw, C: GroupNorm(2, C),
+    lambda draw, C: draw(st.sampled_from([ReLU, SiLU, ELU, Tanh, Dropout]))(),
+    lambda draw, C: Residual(Sequential(_same(C), ReLU()), Conv2d(C, C, 1)),
+    lambda draw, C: Residual(Sequential({"conv": _same(C)}), body_name=""),
+    lambda draw, C: Concat(Conv2d(C, 2, 3, padding="same"), Sequential(MaxPool2d(3, 1, 1), Conv2d(C, 2, 1))),
+    lambda draw, C: ZeroPad2d((0, 1, 2, 0)),
+    lambda draw, C: Upsample(scale_factor=(1, 2)),
+]
+"""Ways to draw a layer for images of C channels, an even number, which give an even number again."""
 
 
 def traced(layer, input_shape, seed, *, count=2, dtype=np.float64, train=True):

@@ -12,6 +12,7 @@ from arithmetic import (
     assert_adds_up,
     convolutions,
     everything,
+    models,
     networks,
     pools,
     traced,
@@ -89,6 +90,17 @@ def test_whole_networks_add_up(seed, train, dtype):
     seen = trace(networks(seed).astype(dtype), x, y, train=train, seed=seed)
     assert {"residual", "residual.body", "concat.1", "block", "block.conv1", "block.downsample"} <= set(seen.layers)
     assert_all_add_up(seen, seed, count=3)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@given(model=models(), train=st.booleans(), seed=SEEDS)
+@settings(max_examples=40, deadline=None)
+def test_random_models_add_up(dtype, model, train, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((2, 2, 9, 8)).astype(dtype)
+    seen = trace(model.astype(dtype), x, rng.integers(0, 3, 2), train=train, seed=seed)
+    assume(np.isfinite(seen.logits).all())  # a maximum over nothing but padding is -inf
+    assert_all_add_up(seen, seed, count=2)
 
 
 @pytest.mark.parametrize("algorithm", ["winograd2", "winograd4"])

@@ -21,6 +21,7 @@ class _Statistics(NamedTuple):
 
     mean: Array  # the shape of x
     inv_std: Array  # the shape of x
+    size: Array  # (abs(x) + mean of abs(x)) * inv_std, in the shape of x: rounding of xhat goes with it
     shared: bool  # whether they are those of the numbers themselves; False in evaluation of batch norm
 
     def standardized(self, x: Array) -> Array:
@@ -44,14 +45,16 @@ def _statistics(entry: LayerTrace) -> _Statistics:
     x = entry.input.astype(np.float64)
     if isinstance(entry.layer, BatchNorm1d | BatchNorm2d) and not entry.cache.n:
         mean, inv_std = (v.reshape(-1, *[1] * (x.ndim - 2)) for v in (entry.cache.mean, entry.cache.inv_std))
-        return _Statistics(np.broadcast_to(mean, x.shape), np.broadcast_to(inv_std, x.shape), shared=False)
+        size = (np.abs(x) + np.abs(mean)) * inv_std
+        return _Statistics(np.broadcast_to(mean, x.shape), np.broadcast_to(inv_std, x.shape), size, shared=False)
     view, axes = _view(entry)
     seen = x.reshape(view)
     mean = seen.mean(axes, keepdims=True)
     variance = np.square(seen - mean).mean(axes, keepdims=True)
     inv_std = 1 / np.sqrt(variance + _eps(entry.layer))
-    mean, inv_std = (np.broadcast_to(vector, view).reshape(x.shape) for vector in (mean, inv_std))
-    return _Statistics(mean, inv_std, shared=True)
+    size = (np.abs(seen) + np.abs(seen).mean(axes, keepdims=True)) * inv_std
+    mean, inv_std, size = (np.broadcast_to(vector, view).reshape(x.shape) for vector in (mean, inv_std, size))
+    return _Statistics(mean, inv_std, size, shared=True)
 
 
 def _rank(layer: LayerNorm) -> int:
@@ -97,11 +100,14 @@ def explain(entry: LayerTrace, index: Index) -> Parts:
         inv_std=np.full(2, inv_std),
         weight=np.full(2, weight),
     )
-    whose = f"those of {len(_together(entry, index))} numbers" if statistics.shared else "remembered from training"
+    whose = "remembered from training"
+    if statistics.shared:
+        whose = f"those of the {len(_together(entry, index))} numbers that are normalized together"
     return Parts(
         "y = (x - mean) * inv_std * weight + bias, inv_std = 1 / sqrt(variance + eps)",
         terms,
         constant=float(_weights(entry, place, "bias")[0]) if "bias" in entry.params else None,
+        scale=abs(weight) * float(statistics.size[index]),
         notes=(f"mean {mean:.6g} and variance {1 / inv_std**2 - _eps(entry.layer):.6g} are {whose}",),
     )
 
@@ -118,6 +124,7 @@ def blame_input(entry: LayerTrace, index: Index) -> Parts:
     places, xhat = _together(entry, index), statistics.standardized(entry.input)
     n, inv_std, own = len(places), float(statistics.inv_std[index]), (places == np.array(index)).all(1)
     parts = (own.astype(np.float64), np.full(n, -1 / n), -at(xhat, places) * xhat[index] / n)
+    sizes = own + 1 / n + at(statistics.size, places) * statistics.size[index] / n
     gain = _weights(entry, places) * inv_std
     upstream = at(dy, places).astype(np.float64)
     terms = products((Place("y", places),), dy=upstream, slope=gain * np.sum(parts, axis=0))
@@ -125,7 +132,7 @@ def blame_input(entry: LayerTrace, index: Index) -> Parts:
         "dx[i] = sum of dy[j] * dy[j]/dx[i]; dy[j]/dx[i] = weight[j] * inv_std * ([i = j] - 1/n - xhat[j]*xhat[i]/n)",
         terms,
         notes=(f"through mean and variance it moves all n = {n} numbers that share them",),
-        scale=math.fsum(np.abs(upstream * gain) * np.sum(np.abs(parts), axis=0)),
+        scale=math.fsum(np.abs(upstream * gain) * sizes),
     )
 
 
@@ -143,8 +150,7 @@ def blame_weight(entry: LayerTrace, index: Index) -> Parts:
     assert dy is not None
     xhat = statistics.standardized(entry.input)
     terms = products((Place("y", places),), dy=at(dy, places), xhat=at(xhat, places))
-    sizes = np.abs(at(entry.input, places).astype(np.float64)) + np.abs(at(statistics.mean, places))
-    scale = math.fsum(np.abs(at(dy, places)) * (sizes * at(statistics.inv_std, places) + 1))
+    scale = math.fsum(np.abs(at(dy, places)) * at(statistics.size, places))
     return Parts("dweight = sum of dy * xhat, xhat = (x - mean) * inv_std", terms, scale=scale)
 
 

@@ -128,5 +128,6 @@ class Sum:
     def _tail(self) -> list[str]:
         """Remarks below the table."""
         verdict = "the sum is the traced number" if self.adds_up else f"NOT the traced number {self.value:.9g}"
-        rounding = f", but for rounding in {self.dtype}" if self.adds_up and self.total != self.value else ""
+        away = abs(self.value - self.total)
+        rounding = f", but for rounding in {self.dtype}: {away:.1g}" if self.adds_up and away > 0 else ""
         return ["", verdict + rounding, *self.parts.notes]

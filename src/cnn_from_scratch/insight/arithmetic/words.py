@@ -84,7 +84,7 @@ def _aligned(lines: list[tuple[str, str, str]]) -> list[str]:
     """Three columns: names at the left, numbers at the right."""
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
     return [
-        f"{name.ljust(widths[0])}  {product.rjust(widths[1])} {amount.rjust(widths[2])}"
+        f"{name.ljust(widths[0])}  {product.rjust(widths[1])} {amount.rjust(widths[2])}".rstrip()
         for name, product, amount in lines
     ]
 
