@@ -113,17 +113,19 @@ class Sum:
     def _head(self) -> list[str]:
         """The number, and its formula."""
         constant = "" if self.constant is None else f"bias {self.constant:.6g} + "
-        count, zeros = len(self.amounts), int(np.count_nonzero(self.amounts == 0))
-        some = f", of which {zeros} are 0" if zeros and count > MOST else ""
+        zeros = int(np.count_nonzero(self.amounts == 0))
+        some = f", of which {zeros} are 0" if zeros and len(self.amounts) > MOST else ""
         return [
             f"{said_at(self.name, self.index)} = {self.value:.6g}   in {self.where}",
-            f"  = {constant}{count} {self._unit()}{'s' * (count != 1)}{some}",
+            f"  = {constant}{self.count}{some}",
             f"  {self.parts.formula}",
         ]
 
-    def _unit(self) -> str:
-        """What the terms are."""
-        return "product" if len(self.terms.factors) > 1 else "term"
+    @property
+    def count(self) -> str:
+        """How many terms there are, and what they are: ``"9 products"``."""
+        number, unit = len(self.amounts), "product" if len(self.terms.factors) > 1 else "term"
+        return f"{number} {unit}{'s' * (number != 1)}"
 
     def _tail(self) -> list[str]:
         """Remarks below the table."""

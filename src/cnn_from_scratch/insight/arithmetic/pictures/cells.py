@@ -159,6 +159,5 @@ def title(found: Sum) -> str:
 def caption_of(found: Sum, count: int, name: str) -> str:
     """The layer, what is added up, and how much of it is shown."""
     bias = "" if found.constant is None else f" and the bias {said(found.constant)}"
-    many = f"{len(found.amounts)} products" if len(found.amounts) != 1 else "1 product"
     shown = f" Shown are the {MOST_SLICES} {name} that add most, of {count}." if count > MOST_SLICES else ""
-    return f"{found.layer}: {many}{bias} add up to {said(found.total)}.{shown}"
+    return f"{found.layer}: {found.count}{bias} add up to {said(found.total)}.{shown}"

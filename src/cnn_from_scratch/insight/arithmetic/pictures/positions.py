@@ -69,13 +69,12 @@ def _draw_maps(ax: Axes, part: Factors, left: float, top: float) -> None:
         rows, columns = numbers.shape
         cell = IMAGE / max(rows, columns)
         x, y = left + (IMAGE - columns * cell) / 2, top + (IMAGE - rows * cell) / 2
-        scale = float(np.nanmax(np.abs(numbers))) or 1.0
+        scale = float(np.max(np.abs(numbers), initial=0, where=np.isfinite(numbers)))
+        label = f"{name}, ±{scale:.2g}".replace("-", "−") if scale else f"{name}, all 0"
         extent = (x, x + columns * cell, y + rows * cell, y)
-        ax.imshow(numbers, cmap=style.SIGNED, vmin=-scale, vmax=scale, extent=extent, aspect="auto")
+        ax.imshow(numbers, cmap=style.SIGNED, vmin=-(scale or 1), vmax=scale or 1, extent=extent, aspect="auto")
         outline(ax, x, y, columns * cell, rows * cell, style.SOFT, width=0.9)
-        write(
-            ax, left + IMAGE / 2, y - 0.3, f"{name}, ±{scale:.2g}".replace("-", "−"), style.SOFT, size=8.5, va="bottom"
-        )
+        write(ax, left + IMAGE / 2, y - 0.3, label, style.SOFT, size=8.5, va="bottom")
         left += IMAGE + 1
         if name != names[-1]:
             write(ax, left - 0.5, top + IMAGE / 2, "=" if names[-2:-1] == [name] else "×", style.SOFT, size=12)
