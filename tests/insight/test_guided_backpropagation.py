@@ -164,5 +164,5 @@ def test_nothing_to_guide():
         guided_backpropagation(Sequential(Flatten(), Linear(64, 2, rng=0)), images(1))
     assert str(caught.value) == (
         "guided_backpropagation: the model has no rectifier to guide; "
-        "one of ReLU, LeakyReLU, PReLU, ELU, GELU, SiLU, Softplus is needed"
+        "one of ReLU, ReLU6, LeakyReLU, PReLU, ELU, GELU, SiLU, Softplus is needed"
     )

@@ -62,6 +62,13 @@ TABLE = [
     # at the kink the slope is that of the negative side, as in PyTorch
     Activation("relu", {}, lambda v: max(v, 0.0), ((-2, 0, 0), (0, 0, 0), (3, 3, 1)), (0, INF)),
     Activation(
+        "relu6",
+        {},
+        lambda v: min(max(v, 0.0), 6.0),
+        ((-2, 0, 0), (0, 0, 0), (3, 3, 1), (6, 6, 0), (8, 6, 0)),
+        (0, 6),
+    ),
+    Activation(
         "leaky_relu",
         {"negative_slope": 0.25},
         lambda v: v if v > 0 else 0.25 * v,

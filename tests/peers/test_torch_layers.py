@@ -55,6 +55,7 @@ PAIRS = [
     Pair("Flatten", (1, -2)),
     Pair("Identity"),
     Pair("ReLU"),
+    Pair("ReLU6"),
     Pair("LeakyReLU"),
     Pair("LeakyReLU", (0.2,)),
     Pair("PReLU"),

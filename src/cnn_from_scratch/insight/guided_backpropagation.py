@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..layers import ELU, GELU, Container, Context, LeakyReLU, PReLU, ReLU, SiLU, Softplus
+from ..layers import ELU, GELU, Container, Context, LeakyReLU, PReLU, ReLU, ReLU6, SiLU, Softplus
 from ..layers.base import Grads, Layer, Shape
 from ..ops.memory import empty_like
 from ..typing import Array
@@ -17,7 +17,7 @@ from .attribution_picture import draw_one, subject
 from .input_gradient import BATCH, score_gradient
 from .targets import Target
 
-RECTIFIERS = (ReLU, LeakyReLU, PReLU, ELU, GELU, SiLU, Softplus)
+RECTIFIERS = (ReLU, ReLU6, LeakyReLU, PReLU, ELU, GELU, SiLU, Softplus)
 """What the rule holds for: layers that let pass what is positive."""
 
 

@@ -17,7 +17,7 @@ Shape = tuple[int, ...]
 
 PIXELWISE = (
     *(layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU, layers.GELU, layers.SiLU, layers.Sigmoid, layers.Tanh),
-    *(layers.Softplus, layers.Dropout, layers.Identity, layers.BatchNorm2d),
+    *(layers.ReLU6, layers.Softplus, layers.Dropout, layers.Identity, layers.BatchNorm2d),
 )
 """Layers whose output pixel depends on the same pixel alone, in evaluation."""
 

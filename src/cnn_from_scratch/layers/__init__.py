@@ -1,6 +1,6 @@
 """Layers: parameters and configuration around the pure operations, and containers to build networks from them."""
 
-from .activations import ELU, LeakyReLU, PReLU, ReLU
+from .activations import ELU, LeakyReLU, PReLU, ReLU, ReLU6
 from .adaptive import AdaptiveAvgPool2d, AdaptiveMaxPool2d, GlobalAvgPool2d, GlobalMaxPool2d
 from .base import Layer
 from .batch_norm import BatchNorm1d, BatchNorm2d
@@ -49,6 +49,7 @@ __all__ = [
     "PReLU",
     "Plan",
     "ReLU",
+    "ReLU6",
     "ReflectionPad2d",
     "ReplicationPad2d",
     "Residual",

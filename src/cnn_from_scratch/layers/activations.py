@@ -18,6 +18,8 @@ from ..ops import (
     leaky_relu_forward,
     prelu_backward,
     prelu_forward,
+    relu6_backward,
+    relu6_forward,
     relu_backward,
     relu_forward,
 )
@@ -37,6 +39,18 @@ class ReLU(PlainLayer):
     """
 
     op = (relu_forward, relu_backward)
+
+
+class ReLU6(PlainLayer):
+    """y = min(max(x, 0), 6)
+
+    Examples
+    --------
+    >>> ReLU6().predict(np.array([[-1.0, 2.0, 9.0]], np.float32))
+    array([[0., 2., 6.]], dtype=float32)
+    """
+
+    op = (relu6_forward, relu6_backward)
 
 
 class LeakyReLU(PlainLayer):

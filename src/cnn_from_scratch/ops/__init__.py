@@ -68,6 +68,7 @@ from .losses import (
 from .normalization import LayerNormCache, layer_norm_backward, layer_norm_forward
 from .padding import PadCache, pad_backward, pad_forward
 from .pooling import MaxPoolCache, max_pool_backward, max_pool_forward, max_pool_indices
+from .relu6 import Relu6Cache, relu6_backward, relu6_forward
 from .sigmoid import (
     SigmoidCache,
     SiluCache,
@@ -130,6 +131,7 @@ __all__ = [
     "MaxPoolCache",
     "PadCache",
     "PreluCache",
+    "Relu6Cache",
     "ReluCache",
     "SigmoidCache",
     "SiluCache",
@@ -207,6 +209,8 @@ __all__ = [
     "prelu_backward",
     "prelu_forward",
     "print_shape",
+    "relu6_backward",
+    "relu6_forward",
     "relu_backward",
     "relu_forward",
     "sigmoid_backward",

@@ -22,7 +22,7 @@ def rectify(x: Array, out: Array) -> Array:
     >>> rectify(np.array([-1.0, 2.0]), np.empty(2))
     array([0., 2.])
     """
-    return _meet_zeros(np.maximum, x, out)
+    return _meet(np.maximum, x, 0, out)
 
 
 def keep_below(x: Array, out: Array) -> Array:
@@ -33,16 +33,27 @@ def keep_below(x: Array, out: Array) -> Array:
     >>> keep_below(np.array([-1.0, 2.0]), np.empty(2))
     array([-1.,  0.])
     """
-    return _meet_zeros(np.minimum, x, out)
+    return _meet(np.minimum, x, 0, out)
 
 
-def _meet_zeros(larger_or_smaller: np.ufunc, x: Array, out: Array) -> Array:
+def keep_up_to(limit: float, x: Array, out: Array) -> Array:
+    """out = min(x, limit), for arrays as `rectify` takes them.
+
+    Examples
+    --------
+    >>> keep_up_to(6, np.array([5.0, 7.0]), np.empty(2))
+    array([5., 6.])
+    """
+    return _meet(np.minimum, x, limit, out)
+
+
+def _meet(larger_or_smaller: np.ufunc, x: Array, value: float, out: Array) -> Array:
     if x.size <= ROW:  # too small for anything but the plain call to be worth it
-        larger_or_smaller(x, 0, out=out)
+        larger_or_smaller(x, value, out=out)
         return out
-    zeros = np.zeros(ROW, x.dtype)
+    row = np.full(ROW, value, x.dtype)
     for source, target in blocks(as_run(x, like=out), as_run(out, like=out), length=ROW):
-        larger_or_smaller(source, zeros[: source.shape[1]], out=target)
+        larger_or_smaller(source, row[: source.shape[1]], out=target)
     return out
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from ...layers import ELU, GELU, Layer, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
+from ...layers import ELU, GELU, Layer, LeakyReLU, PReLU, ReLU, ReLU6, Sigmoid, SiLU, Softplus, Tanh
 from .moving import same
 from .rule import Index, Parts, Rule
 from .terms import Place, at, grid, products, said_at
@@ -26,6 +26,14 @@ Curve: TypeAlias = Callable[[Layer, float, float], tuple[dict[str, float], float
 def _relu(layer: Layer, x: float, weight: float) -> tuple[dict[str, float], float, str]:
     passes = float(x > 0)
     return {"x": x, "passes": passes}, passes, "y = x where x > 0, else 0"
+
+
+def _relu6(layer: Layer, x: float, weight: float) -> tuple[dict[str, float], float, str]:
+    formula = "y = x where 0 < x < 6, else 0 below and 6 above"
+    if x >= 6:
+        return {"limit": 6.0}, 0.0, formula
+    passes = float(x > 0)
+    return {"x": x, "passes": passes}, passes, formula
 
 
 def _leaky_relu(layer: Layer, x: float, weight: float) -> tuple[dict[str, float], float, str]:
@@ -89,6 +97,7 @@ def _logistic(x: float) -> float:
 
 CURVES: dict[type[Layer], Curve] = {
     ReLU: _relu,
+    ReLU6: _relu6,
     LeakyReLU: _leaky_relu,
     PReLU: _prelu,
     ELU: _elu,
@@ -151,7 +160,7 @@ def _curve(entry: LayerTrace, index: Index) -> tuple[dict[str, float], float, st
 
 def _reach(layer: Layer, x: float) -> float:
     """What rounding of x, and of sums like 1 + erf(x), may do to a smooth curve; straight lines have none of it."""
-    return 0.0 if isinstance(layer, ReLU | LeakyReLU | PReLU) else 1 + abs(x)
+    return 0.0 if isinstance(layer, ReLU | ReLU6 | LeakyReLU | PReLU) else 1 + abs(x)
 
 
 RULE = Rule(explain, blame_input, same)
