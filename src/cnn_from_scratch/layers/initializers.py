@@ -42,7 +42,9 @@ def uniform(shape: tuple[int, ...], bound: float, rng: np.random.Generator) -> A
 
 def normal(shape: tuple[int, ...], std: float, rng: np.random.Generator) -> Array:
     """Normal with mean 0."""
-    return std * rng.standard_normal(shape)
+    values = rng.standard_normal(shape)
+    values *= std
+    return values
 
 
 def pytorch(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
