@@ -41,9 +41,9 @@ def test_each_image_is_read_as_its_digit():
 
 def test_it_rises_from_checkpoint_to_checkpoint():
     history = ten_digits().history
-    assert history.shape == (300, 10)
+    assert history.shape == (500, 10)
     assert (np.diff(history[[0, 4, 8, 16]], axis=0) > 0).all()
-    assert (history[-1] > 0.9 * history.max(0)).all()  # where it ends, it stays
+    assert (history[-1] > 0.7 * history.max(0)).all()  # what the penalties take away as they come in
 
 
 def test_without_penalties_it_rises_all_the_way():
@@ -112,6 +112,30 @@ def test_the_same_seed_gives_the_same_images():
         for seed in (0, 0, 1)
     )
     assert a == b != c
+
+
+def test_units_do_not_know_of_each_other():
+    model = network().astype(np.float64)
+    together = maximize_activation(model, range(4), SHAPE, steps=30)
+    for unit in range(4):
+        alone = maximize_activation(model, unit, SHAPE, steps=30)
+        np.testing.assert_allclose(alone.images[0], together.images[unit], atol=1e-6)
+
+
+def test_ctrl_c_returns_what_has_been_reached():
+    class Interrupted(ReLU):
+        calls = 0
+
+        def forward(self, x, ctx):
+            self.calls += 1
+            if self.calls == 5:
+                raise KeyboardInterrupt
+            return super().forward(x, ctx)
+
+    model = Sequential(Interrupted(), Flatten(), Linear(64, 2, rng=0))
+    found = maximize_activation(model, (0, 1), SHAPE)
+    assert found.history.shape == (4, 2)
+    np.testing.assert_allclose(found.activations, np.diag(model.predict(found.images)), rtol=1e-5)
 
 
 def test_it_may_begin_with_given_images():

@@ -11,6 +11,7 @@ from cnn_from_scratch.errors import ShapeError
 from cnn_from_scratch.insight import Regularizers, ascend, total_variation
 from cnn_from_scratch.insight.image_optimizer import background_of, pull_back
 from cnn_from_scratch.layers import Flatten, Linear, Sequential
+from cnn_from_scratch.optim import Adam
 
 NOTHING = Regularizers()
 
@@ -100,6 +101,24 @@ def test_the_size_of_the_direction_does_not_matter_if_it_is_rescaled():
     np.testing.assert_allclose(a, b, rtol=1e-6)
     expected = np.broadcast_to(weight / np.sqrt((weight**2).mean()), a.shape)
     np.testing.assert_allclose(a, expected, atol=1e-3)
+
+
+def test_penalties_come_in_over_the_warmup(monkeypatch):
+    slopes = []
+    monkeypatch.setattr(Adam, "step", lambda self, params, grads: slopes.append(grads["images"].item()))
+    flat = np.zeros((1, 1, 1, 1))
+    for warmup in (0.0, 0.5):  # |x - background|^2 has the slope 2 at a distance of 1
+        ascend(
+            lambda x: (np.zeros(1), flat.copy()),
+            flat,
+            regularizers=Regularizers(decay=1.0),
+            background=-1.0,
+            warmup=warmup,
+            steps=8,
+            lr=0.1,
+        )
+    assert slopes[:8] == [2] * 8
+    assert slopes[8:] == [0.5, 1, 1.5, 2, 2, 2, 2, 2]
 
 
 def test_images_do_not_know_of_each_other():
@@ -212,6 +231,11 @@ def test_the_background_is_the_mean_colour_or_the_middle():
             lambda: ascend(towards(0), start(), regularizers=NOTHING, steps=1, lr=0.1, bounds=(1, 1)),
             ValueError,
             "ascend: bounds must be None or (low, high) with low < high, got (1, 1)",
+        ),
+        (
+            lambda: ascend(towards(0), start(), regularizers=NOTHING, steps=1, lr=0.1, warmup=1.0),
+            ValueError,
+            "ascend: warmup must be a number < 1 and >= 0, got 1.0",
         ),
         (
             lambda: background_of("example", 3, Normalization((0.0,), (1.0,)), None),

@@ -17,8 +17,11 @@ from .image_optimizer import Bounds, Regularizers, ascend, background_of, check_
 from .picture_grid import Panel, draw_panels, in_rows, shown
 from .until import model_until
 
-LEGIBLE = Regularizers(total_variation=0.4, decay=0.2, alpha=2.0, blur=0.6, jitter=0.05)
+LEGIBLE = Regularizers(total_variation=0.4, decay=0.2, alpha=2.0, blur=0.7, jitter=0.08)
 """What small images need so that one sees strokes and not noise."""
+
+WARMUP = 0.25
+"""Share of the steps over which the penalties come in: pressed at once, weak units end as an empty image."""
 
 START = 1.0
 """The noise that an ascent starts from fills the bounds: where all is grey, many units are dead."""
@@ -47,7 +50,7 @@ def maximize_activation(
     regularizers: Regularizers = LEGIBLE,
     bounds: Bounds = (0.0, 1.0),
     start: Array | None = None,
-    steps: int = 300,
+    steps: int = 500,
     lr: float = 0.05,
     seed: int = 0,
 ) -> ActivationMaximum:
@@ -135,6 +138,7 @@ def maximize_activation(
         background=background.astype(model.dtype),
         bounds=bounds,
         rescale=True,
+        warmup=WARMUP,
         steps=steps,
         lr=lr,
         seed=seed,
@@ -212,6 +216,6 @@ def plot_activation_maxima(found: ActivationMaximum, *, names: Sequence[str] | N
         Panel(image, name, f"{activation:.3g}")
         for image, name, activation in zip(shown(found.images), names, found.activations, strict=True)
     ]
-    title = f"What excites each unit of {found.key} most" if found.key else "What excites each output most"
-    caption = "Images found by gradient ascent from noise. Below each: what the unit gives for it."
+    title = f"What excites each unit of layer {found.key} most" if found.key else "What excites each output most"
+    caption = "Found by gradient ascent from noise. Below each: what its unit gives."
     return draw_panels(title, caption, in_rows(panels, 5 if len(panels) <= 10 else 8))

@@ -45,8 +45,8 @@ class Regularizers:
     blur : float
         The direction of each step is blurred by a bell of so many pixels, so that large shapes grow before fine grain.
     jitter : float
-        Each step sees the image moved by up to this share of its side, in both directions; what leaves it at one side
-        comes in at the other. What helps only at one exact place cannot grow.
+        Each step sees the image moved by up to this share of its shorter side, in both directions, in whole pixels;
+        what leaves it at one side comes in at the other. What helps only at one exact place cannot grow.
 
     Raises
     ------
@@ -109,6 +109,7 @@ def ascend(
     background: Array | float = 0.0,
     bounds: Bounds = None,
     rescale: bool = False,
+    warmup: float = 0.0,
     steps: int,
     lr: float,
     seed: int = 0,
@@ -128,6 +129,11 @@ def ascend(
         What the decay leads to.
     bounds : (low, high) or None
         What pixels may be.
+    rescale : bool
+        Divide the direction by its size, so that the penalties weigh the same whatever the objective's unit.
+    warmup : float
+        Over this share of the steps the penalties come in, so that something has grown before they press; from 0 on,
+        below 1.
     steps : int
         At least 1.
     lr : float
@@ -158,8 +164,9 @@ def ascend(
     """
     check_rank("ascend", "start", start, "N C H W")
     check_count("ascend", "steps", steps)
+    check_number("ascend", "warmup", warmup, below=1.0)
     check_bounds("ascend", bounds)
-    images, history = np.array(start), []
+    images, history = np.array(start, order="C"), []
     adam, schedule, scale = Adam(lr, BETAS), cosine(lr, steps), _Scale(images) if rescale else None
     try:
         for step in range(steps):
@@ -168,7 +175,8 @@ def ascend(
             value, direction = _jittered(objective, moved, regularizers, derive(seed, "jitter", step=step))
             if scale is not None:
                 direction /= scale(direction)
-            slope = direction - regularizers.penalty(moved - background)[1]
+            share = min((step + 1) / (warmup * steps), 1.0) if warmup else 1.0
+            slope = direction - share * regularizers.penalty(moved - background)[1]
             adam.step({"images": moved}, {"images": -slope})
             images = moved if bounds is None else moved.clip(*bounds)
             history.append(value)
@@ -181,7 +189,7 @@ def _jittered(
     objective: Objective, images: Array, regularizers: Regularizers, rng: np.random.Generator
 ) -> tuple[Array, Array]:
     """The objective of the images moved a little, and the direction for the images as they are, blurred."""
-    reach = round(regularizers.jitter * min(images.shape[2:]))
+    reach = int(regularizers.jitter * min(images.shape[2:]))
     shift = rng.integers(-reach, reach + 1, 2)
     value, direction = objective(np.roll(images, tuple(shift), (2, 3)))
     return value, gaussian_blur(np.roll(direction, tuple(-shift), (2, 3)), regularizers.blur)
@@ -227,10 +235,14 @@ def background_of(function: str, channels: int, normalization: Normalization | N
 
 
 def noise(shape: tuple[int, ...], background: Array, amount: float, bounds: Bounds, seed: int) -> Array:
-    """Background + amount * a number in [-1/2, 1/2) for every pixel, within the bounds."""
+    """Background + amount * a number in [-1/2, 1/2) for every pixel, within the bounds; the same for all images.
+
+    So what is found for one image does not depend on which others are looked for at the same time.
+    """
+    N, C, H, W = shape
     width = 1.0 if bounds is None else bounds[1] - bounds[0]
-    start: Array = background + amount * width * (derive(seed, "start").random(shape) - 0.5)
-    return start if bounds is None else start.clip(*bounds)
+    start: Array = background + amount * width * (derive(seed, "start").random((C, H, W)) - 0.5)
+    return np.broadcast_to(start if bounds is None else start.clip(*bounds), shape)
 
 
 def pull_back(

@@ -199,7 +199,9 @@ def plot_top_patches(found: TopPatches, *, names: Sequence[str] | None = None) -
         raise ShapeError(f"plot_top_patches: {len(names)} names for {F} channels")
     pictures = shown(found.patches)
     rows = [[Panel(pictures[f, i], below=f"{found.activations[f, i]:.3g}") for i in range(k)] for f in range(F)]
-    title = f"Images that excite units of {found.key} most" if found.key else "Images that excite each output most"
+    title = (
+        f"Images that excite units of layer {found.key} most" if found.key else "Images that excite each output most"
+    )
     caption = "Cut out to what the unit sees of them. Below each: what the unit gives for it."
     if np.isnan(found.patches).any():
         caption += " Light blue lies beyond the edge of the image."
