@@ -1,7 +1,7 @@
 """Which operators of ONNX there are here, by name: an operator is a function that makes an `Operation` of a node.
 
-A function registers itself with ``@operator("Relu")``. It is given the node alone, so everything in which two versions of an
-operator differ (attributes that became inputs, defaults that changed) is decided once, when the graph is read, by
+A function registers itself with ``@operator("Relu")``. It is given the node alone, so everything in which two versions
+of an operator differ (attributes that became inputs, defaults that changed) is decided once, when the graph is read, by
 ``node.opset``. Operators live in ``operators/``, by family; the first look-up imports all of its modules.
 """
 
@@ -11,12 +11,10 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from ...errors import UnsupportedOpError
-
-if TYPE_CHECKING:
-    from ...layers.operation import Operation
+from ...layers.operation import Operation
 
 NEWEST_OPSET = 27
 """The newest version of ONNX's own operators that has been compared with ONNX's tests (onnx 1.22)."""
@@ -34,13 +32,16 @@ class Node(NamedTuple):
     domain: str = ""
 
 
-Make: TypeAlias = "Callable[[Node], Operation]"
+Make: TypeAlias = Callable[[Node], Operation]
+"""A function, or a class of operations that is made of a node."""
+
+M = TypeVar("M", bound=Make)
 
 _OPERATORS: dict[str, Make] = {}
 
 
-def operator(*names: str) -> Callable[[Make], Make]:
-    """Register a function that makes the operation of a node of one of these types.
+def operator(*names: str) -> Callable[[M], M]:
+    """Register a function, or a class, that makes the operation of a node of one of these types.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def operator(*names: str) -> Callable[[Make], Make]:
         If a name is taken.
     """
 
-    def register(make: Make) -> Make:
+    def register(make: M) -> M:
         for name in names:
             if name in _OPERATORS:
                 raise ValueError(f"operator: {name!r} is registered twice")
