@@ -9,53 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import cnn, draw_one
 from ladder import REAL_DATA
-from PIL import Image, ImageDraw
-from typer.testing import CliRunner
+from PIL import Image
 
 from cnn_from_scratch import __version__
 from cnn_from_scratch.cli import errors, saved_run, summary
-from cnn_from_scratch.cli.app import app
-from cnn_from_scratch.cli.recipes import Recipe
 from cnn_from_scratch.cli.saved_run import load_run, run_metadata
 from cnn_from_scratch.cli.source import PixelSource, normalization_of
-from cnn_from_scratch.cli.training_run import train_recipe
 from cnn_from_scratch.data import Examples, Normalization, RandomFlip, fit_picture, load_digits, prepare_small_digit
 from cnn_from_scratch.errors import FormatError
 from cnn_from_scratch.formats import save_model
 from cnn_from_scratch.layers import Flatten, GlobalAvgPool2d, Linear, Sequential
 from cnn_from_scratch.models import MODELS
 from cnn_from_scratch.training import evaluate
-
-DIGITS = Recipe("digits_cnn", epochs=4, batch_size=64, lr=5e-3, augment="affine-8", preparation="uci-digit")
-
-
-def cnn(*args):
-    return CliRunner().invoke(app, [str(arg) for arg in args])
-
-
-def draw_one(path, *, ink=20, paper=230):
-    """A slanted one with a foot."""
-    image = Image.new("L", (120, 160), paper)
-    pen = ImageDraw.Draw(image)
-    pen.line([(40, 60), (66, 30), (60, 130)], fill=ink, width=14)
-    pen.line([(38, 130), (84, 130)], fill=ink, width=14)
-    image.save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Four epochs of the digits: good enough to tell a one."""
-    folder = tmp_path_factory.mktemp("commands") / "run"
-    folder.mkdir()
-    data = load_digits()
-    trained, evaluation = train_recipe(DIGITS, data)
-    known = run_metadata("digits", data.classes, (1, 8, 8), trained.normalization, "uci-digit")
-    save_model(trained.model, folder / "model.safetensors", metadata=known)
-    (folder / "accuracy").write_text(json.dumps([evaluation.accuracy, evaluation.loss]))
-    return folder
-
 
 # --- evaluate -------------------------------------------------------------------------------------------------------
 
@@ -273,7 +240,7 @@ def test_version():
     assert cnn("--version").output == f"cnn-from-scratch {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "summary", "data"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "show", "explain", "summary", "data"])
 def test_every_command_explains_itself_by_examples(command):
     result = cnn(command, "--help")
     assert result.exit_code == 0

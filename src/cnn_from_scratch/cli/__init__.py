@@ -1,4 +1,4 @@
-"""One command, `cnn`: train, evaluate, predict, summary, data."""
+"""One command, `cnn`: train, evaluate, predict, show, explain, summary, data."""
 
 from __future__ import annotations
 

@@ -9,7 +9,9 @@ import typer
 from .data import data
 from .errors import PlainErrors
 from .evaluate import evaluate
+from .explain import explain
 from .predict import predict
+from .show import show
 from .summary import summary
 from .train import train
 
@@ -47,5 +49,7 @@ def cnn(
 app.command()(train)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(show)
+app.command()(explain)
 app.command()(summary)
 app.command()(data)

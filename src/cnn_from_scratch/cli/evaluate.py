@@ -20,16 +20,13 @@ def evaluate(
 
     cnn evaluate runs/digits-1
     """
-    from ..errors import FormatError
     from ..training import evaluate as evaluate_model
-    from .catalogue import load_dataset
     from .output import print_evaluation
+    from .own_data import dataset_of
     from .saved_run import load_run
     from .source import PixelSource
 
     found = load_run(run)
-    dataset = load_dataset(found.dataset, data_dir=data_dir, size=found.input_shape[1:])
-    if dataset.classes != found.classes:
-        raise FormatError(f"{found.path}: was trained on other classes than {found.dataset} has now")
+    dataset = dataset_of(found, data_dir)
     source = PixelSource(dataset.test, dataset.maximum, found.normalization)
     print_evaluation(evaluate_model(found.model, source), found.classes)

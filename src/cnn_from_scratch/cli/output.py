@@ -112,3 +112,8 @@ def print_image(image: Array) -> None:
     lines = (rows[0::2] + rows[1::2]) / 2
     for line in np.clip((lines * len(shades)).astype(int), 0, len(shades) - 1):
         console().print("".join(shades[level] for level in line), markup=False)
+
+
+def print_written(file: Path, shows: str) -> None:
+    """A file, and what is seen in it."""
+    typer.echo(f"{file}  {' '.join(shows.split())}")

@@ -1,4 +1,4 @@
-"""The folder that a training leaves: made, or chosen, and written file by file."""
+"""The folder that a training, or pictures of it, leave: made, or chosen, and written file by file."""
 
 from __future__ import annotations
 
@@ -41,18 +41,49 @@ def new_run_folder(out: Path | None, dataset: str, *, force: bool) -> Iterator[P
     PermissionError
         If the folder cannot be made or written.
     """
-    try:
+    with _named_if_forbidden("run", out or Path("runs").absolute()):
         folder = _next_folder(dataset) if out is None else _chosen_folder(out, force)
         write_atomically(folder / PROBE, "")
         (folder / PROBE).unlink()
+    with _gone_if_empty(folder):
+        yield folder
+
+
+@contextlib.contextmanager
+def picture_folder(folder: Path) -> Iterator[Path]:
+    """A folder for pictures, made unless it is there; if the body leaves it empty, it goes again.
+
+    Raises
+    ------
+    NotADirectoryError
+        If it is a file.
+    PermissionError
+        If it cannot be made or written.
+    """
+    with _named_if_forbidden("pictures", folder):
+        _chosen_folder(folder, force=True)
+        write_atomically(folder / PROBE, "")
+        (folder / PROBE).unlink()
+    with _gone_if_empty(folder):
+        yield folder
+
+
+@contextlib.contextmanager
+def _named_if_forbidden(what: str, where: Path) -> Iterator[None]:
+    """An error that says what cannot be written, and by which option it could go elsewhere."""
+    try:
+        yield
     except OSError as error:
         if error.errno not in FORBIDDEN:
             raise
-        where = out or Path("runs").absolute()
-        reason = f"cannot write the folder of the run; choose another one by --out: {error.strerror}"
+        reason = f"cannot write the folder of the {what}; choose another one by --out: {error.strerror}"
         raise PermissionError(error.errno, reason, str(where)) from error
+
+
+@contextlib.contextmanager
+def _gone_if_empty(folder: Path) -> Iterator[None]:
     try:
-        yield folder
+        yield
     finally:
         with contextlib.suppress(OSError):
             folder.rmdir()
