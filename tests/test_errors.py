@@ -7,12 +7,21 @@ import pickle
 import pytest
 
 from cnn_from_scratch import errors
-from cnn_from_scratch.errors import CnnError, FormatError, LimitError, NotFiniteError, ShapeError, UnsupportedOpError
+from cnn_from_scratch.errors import (
+    CnnError,
+    FormatError,
+    LimitError,
+    MissingPackageError,
+    NotFiniteError,
+    ShapeError,
+    UnsupportedOpError,
+)
 
 BUILT_IN = {
     ShapeError: ValueError,
     FormatError: ValueError,
     LimitError: ValueError,
+    MissingPackageError: ImportError,
     NotFiniteError: FloatingPointError,
     UnsupportedOpError: NotImplementedError,
 }

@@ -1,6 +1,14 @@
 """What goes wrong, by name. Every error also is the built-in one would expect, so `except ValueError` works."""
 
-__all__ = ["CnnError", "FormatError", "LimitError", "NotFiniteError", "ShapeError", "UnsupportedOpError"]
+__all__ = [
+    "CnnError",
+    "FormatError",
+    "LimitError",
+    "MissingPackageError",
+    "NotFiniteError",
+    "ShapeError",
+    "UnsupportedOpError",
+]
 
 
 class CnnError(Exception):
@@ -17,6 +25,10 @@ class FormatError(CnnError, ValueError):
 
 class LimitError(CnnError, ValueError):
     """A request beyond a stated limit, refused before anything is allocated."""
+
+
+class MissingPackageError(CnnError, ImportError):
+    """A package that only this needs is not installed; the message says how to get it."""
 
 
 class NotFiniteError(CnnError, FloatingPointError):

@@ -104,10 +104,10 @@ def cell_means(x: Array, output: tuple[int, int]) -> tuple[Array, AdaptivePoolCa
     """The mean of every cell, first over its rows, then over its columns."""
     (N, C, H, W), (OH, OW) = x.shape, output
     rows = empty_nchw((N, C, OH, W), x.dtype, like=x)
-    for oh, cell in enumerate(_cells(H, OH)):
+    for oh, cell in enumerate(cells(H, OH)):
         x[:, :, cell].mean(2, out=rows[:, :, oh])
     y = empty_nchw((N, C, OH, OW), x.dtype, like=x)
-    for ow, cell in enumerate(_cells(W, OW)):
+    for ow, cell in enumerate(cells(W, OW)):
         rows[:, :, :, cell].mean(3, out=y[:, :, :, ow])
     return y, AdaptivePoolCache(x, output)
 
@@ -129,7 +129,7 @@ def _share(dy: Array, dx: Array, axis: int) -> None:
     overlap = dx.shape[axis] % dy.shape[axis] != 0
     if overlap:
         dx.fill(0)
-    for i, cell in enumerate(_cells(dx.shape[axis], dy.shape[axis])):
+    for i, cell in enumerate(cells(dx.shape[axis], dy.shape[axis])):
         source, target = [slice(None)] * 4, [slice(None)] * 4
         source[axis], target[axis] = slice(i, i + 1), cell
         shares = dy[tuple(source)] / (cell.stop - cell.start)
@@ -215,8 +215,8 @@ def cell_maxima(x: Array, output: tuple[int, int]) -> tuple[Array, AdaptivePoolC
     """The maximum of every cell."""
     (N, C, H, W), (OH, OW) = x.shape, output
     y = empty_nchw((N, C, OH, OW), x.dtype, like=x)
-    for oh, rows in enumerate(_cells(H, OH)):
-        for ow, columns in enumerate(_cells(W, OW)):
+    for oh, rows in enumerate(cells(H, OH)):
+        for ow, columns in enumerate(cells(W, OW)):
             y[:, :, oh, ow] = x[:, :, rows, columns].max((2, 3))
     return y, AdaptivePoolCache(x, output)
 
@@ -230,8 +230,8 @@ def cell_maxima_backward(function: str, dy: Array, cache: AdaptivePoolCache) -> 
     step = max(1, PIECE // max(1, C * H * W))
     for first in range(0, N, step):
         few = slice(first, first + step)
-        for oh, rows in enumerate(_cells(H, OH)):
-            for ow, columns in enumerate(_cells(W, OW)):
+        for oh, rows in enumerate(cells(H, OH)):
+            for ow, columns in enumerate(cells(W, OW)):
                 _add_at_maximum(dy[few, :, oh, ow], x[few, :, rows, columns], dx[few, :, rows, columns])
     return dx
 
@@ -247,7 +247,7 @@ def _add_at_maximum(dy: Array, x: Array, dx: Array) -> None:
 # --- cells ----------------------------------------------------------------------------------------------------------
 
 
-def _cells(size: int, count: int) -> list[slice]:
+def cells(size: int, count: int) -> list[slice]:
     """Cell i of `count` covers floor(i*size/count) .. ceil((i+1)*size/count)."""
     return [slice(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
 

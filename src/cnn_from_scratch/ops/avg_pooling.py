@@ -74,7 +74,7 @@ def avg_pool_forward(
     array([[2., 3.]])
     """
     geometry = pool_geometry("avg_pool_forward", x, kernel_size, stride, padding, 1, ceil_mode)
-    counts = _counts(geometry, count_include_pad).astype(x.dtype)  # (OH, OW)
+    counts = window_counts(geometry, count_include_pad).astype(x.dtype)  # (OH, OW)
     y = zeros_nchw((*x.shape[:2], *geometry.output), x.dtype, like=x)  # (N, C, OH, OW)
     for outputs, pixels in windows(geometry):
         y[outputs] += x[pixels]
@@ -120,7 +120,7 @@ def avg_pool_backward(dy: Array, cache: AvgPoolCache) -> Array:
     return dx
 
 
-def _counts(geometry: ConvGeometry, include_pad: bool) -> Array:
+def window_counts(geometry: ConvGeometry, include_pad: bool) -> Array:
     """How many cells of each window count: (OH, OW)."""
     lengths = []
     for axis, (before, after) in enumerate(geometry.padding):
