@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import functools
 import io
 import re
 from pathlib import Path
@@ -15,7 +14,7 @@ from command_line import cnn, draw_one
 from PIL import Image
 
 from cnn_from_scratch import insight
-from cnn_from_scratch.cli import own_data
+from cnn_from_scratch.cli import own_data, scene
 from cnn_from_scratch.cli.choices import What
 from cnn_from_scratch.cli.own_data import OwnData, find_subject
 from cnn_from_scratch.cli.saved_run import load_run, run_metadata
@@ -23,6 +22,7 @@ from cnn_from_scratch.cli.scene import KINDS, Scene
 from cnn_from_scratch.cli.show import USUAL
 from cnn_from_scratch.data import Normalization, load_digits
 from cnn_from_scratch.formats import save_model
+from cnn_from_scratch.insight import image_optimizer
 from cnn_from_scratch.layers import Conv2d, Flatten, Linear, ReLU, Residual, Sequential
 
 LAYERS = "conv1, bn1, relu1, conv2, bn2, relu2, pool, conv3, bn3, relu3, conv4, bn4, relu4, flatten, dropout, fc"
@@ -46,8 +46,7 @@ def same_picture(path, figure):
 @pytest.fixture
 def hasty(monkeypatch):
     """What is found by gradients takes three steps, for nobody looks at it."""
-    for name in ("maximize_activation", "invert_features"):
-        monkeypatch.setattr(insight, name, functools.partial(getattr(insight, name), steps=3))
+    monkeypatch.setattr(scene, "STEPS", 3)
 
 
 @pytest.fixture
@@ -128,11 +127,11 @@ def test_units_of_a_layer(tmp_path, run):
     assert result.output == f"{tmp_path}/activation.png  What excites each unit of layer conv1 most\n"
     found = load_run(run)
     maxima = insight.maximize_activation(
-        found.model, range(16), (1, 8, 8), key="conv1", position="center", normalization=found.normalization
+        found.model, range(16), (1, 8, 8), key="conv1", position="center", normalization=found.normalization, steps=3
     )
     same_picture(tmp_path / "activation.png", insight.plot_activation_maxima(maxima))
     cnn("show", run, "--what", "activation", "--class", "3", "--out", tmp_path)
-    maxima = insight.maximize_activation(found.model, 3, (1, 8, 8), normalization=found.normalization)
+    maxima = insight.maximize_activation(found.model, 3, (1, 8, 8), normalization=found.normalization, steps=3)
     same_picture(tmp_path / "activation.png", insight.plot_activation_maxima(maxima))
 
 
@@ -158,8 +157,6 @@ def test_the_image_that_is_shown_is_read_right_but_not_all_too_surely(run, monke
 
 
 def test_layers_for_patches_and_inversion_exist_in_branches():
-    from cnn_from_scratch.cli import scene
-
     body = Sequential(Conv2d(4, 4, 3, padding=1, rng=0), ReLU(), Conv2d(4, 4, 3, padding=1, rng=1))
     model = Sequential({"stem": Conv2d(1, 4, 3, rng=2), "block": Residual(body), "flat": Flatten()})
     known = run_metadata("x", ("a",), (1, 9, 9), Normalization((0.0,), (1.0,)), "picture")
@@ -167,7 +164,7 @@ def test_layers_for_patches_and_inversion_exist_in_branches():
     keys = scene._telling_layers(found)
     assert keys[0] == "stem"
     assert len(keys) == 4
-    assert scene._patch_layer(found) == "block.body.2"
+    assert scene._patch_layer(found) == "block.body.1"  # 5 of 9 rows; the next one sees 7
     assert [insight.receptive_windows(model, (1, 9, 9), key).size[0] for key in keys] == [3, 5, 5, 7]
 
 
@@ -312,6 +309,17 @@ def test_nothing_half_done_stays(tmp_path, run, monkeypatch, error):
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("kind", ["activation", "inversion"])
+def test_ctrl_c_in_the_middle_of_a_search(tmp_path, run, monkeypatch, kind):
+    def interrupted(*args, **options):  # the library ends the search, and gives what it has
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(image_optimizer, "gaussian_blur", interrupted)
+    result = cnn("show", run, "--what", kind, "--what", "filters", "--out", tmp_path / "out")
+    assert (result.exit_code, result.output.splitlines()[-1]) == (130, "cnn: interrupted")
+    assert names(tmp_path) == []
+
+
 def test_what_was_in_the_folder_stays(tmp_path, run):
     (tmp_path / "mine.txt").write_text("mine")
     assert cnn("show", run, "--what", "filters", "--out", tmp_path).exit_code == 0
@@ -325,6 +333,6 @@ def test_the_class_of_the_loss(run):
     assert Scene(found, own, index=7).right == label
     assert Scene(found, own, index=7, target=2).right == 2
     subject = find_subject(own, None, 7)
-    scene = Scene(found, own)
-    scene.subject = subject._replace(label=None, probabilities=np.eye(10, dtype=np.float32)[6])
-    assert scene.right == 6
+    unknown = Scene(found, own)
+    unknown.subject = subject._replace(label=None, probabilities=np.eye(10, dtype=np.float32)[6])
+    assert unknown.right == 6

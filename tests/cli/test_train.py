@@ -115,7 +115,7 @@ def test_what_is_printed(trained):
     assert f"{accuracy:.2f} % of 359 test images are read right." in output
     assert "epoch 1/1  loss " in output
     assert "1 epoch in " in output
-    assert f"Next: cnn predict {folder} image.png  or  cnn evaluate {folder}" in output
+    assert f"Next: cnn predict {folder} image.png  or  cnn evaluate {folder}  or  cnn show {folder}" in output
     assert "Traceback" not in output
     assert [line for line in output.splitlines() if line != line.rstrip()] == []
 

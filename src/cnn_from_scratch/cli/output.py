@@ -49,7 +49,8 @@ def print_trained(
     table.add_row("files", ", ".join(files))
     print_table(table)
     run = shlex.quote(str(folder))
-    out.print(f"\nNext: [bold]cnn predict {run} image.png[/bold]  or  [bold]cnn evaluate {run}[/bold]")
+    commands = (f"cnn predict {run} image.png", f"cnn evaluate {run}", f"cnn show {run}")
+    out.print("\nNext: " + "  or  ".join(f"[bold]{command}[/bold]" for command in commands))
 
 
 def plain_table(*columns: str) -> Table:

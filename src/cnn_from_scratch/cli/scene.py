@@ -22,6 +22,9 @@ from .saved_run import Run
 MOST_UNITS, MOST_CHANNELS, MOST_LAYERS = 16, 8, 6
 """So many images are made for the units of a layer, rows of patches shown, and layers inverted."""
 
+STEPS = 300
+"""Of gradient ascent or descent to an image."""
+
 MOST_SEARCHED, MOST_POINTS = 5000, 1000
 """So many test images are searched for patches, and shown as points."""
 
@@ -119,18 +122,26 @@ def _activation(scene: Scene) -> Figure:
         key=scene.layer,
         position="center" if len(shape) == 3 else None,  # the mean over a map is excited by any texture
         normalization=run.normalization,
+        steps=STEPS,
     )
+    _go_on(found.history)
     names = None if scene.layer is not None else [run.classes[unit] for unit in units]
     return insight.plot_activation_maxima(found, names=names)
 
 
 def _inversion(scene: Scene) -> Figure:
     run, image = scene.run, scene.subject.image[None]
-    found = {
-        key: insight.invert_features(run.model, image, key, normalization=run.normalization)
-        for key in ([scene.layer] if scene.layer is not None else _telling_layers(run))
-    }
+    found = {}
+    for key in [scene.layer] if scene.layer is not None else _telling_layers(run):
+        found[key] = insight.invert_features(run.model, image, key, normalization=run.normalization, steps=STEPS)
+        _go_on(found[key].history)
     return insight.plot_feature_inversion(image, found)
+
+
+def _go_on(history: Array) -> None:
+    """Raise KeyboardInterrupt after Ctrl-C, which ends a search early with what it has: here it means to leave."""
+    if len(history) < STEPS:
+        raise KeyboardInterrupt
 
 
 def _patches(scene: Scene) -> Figure:
@@ -152,13 +163,13 @@ def _output_shape(run: Run, key: str | None) -> tuple[int, ...]:
 
 
 def _patch_layer(run: Run) -> str:
-    """The last layer with maps that does not see more than there is of an image; pools add nothing."""
+    """The last layer with maps that sees at most two thirds of an image's sides; pools add nothing."""
     last = insight.last_spatial_layer(run.model, run.input_shape)
     layers = dict(named_layers(run.model))
     keys = list(layers)[: list(layers).index(last) + 1]
     for key in reversed([key for key in keys if not isinstance(layers[key], (Container, *POOLS))]):
         size = insight.receptive_windows(run.model, run.input_shape, key).size
-        if size[0] <= run.input_shape[1] and size[1] <= run.input_shape[2]:
+        if all(3 * seen <= 2 * side for seen, side in zip(size, run.input_shape[1:], strict=True)):
             return key
     return last
 
