@@ -32,7 +32,7 @@ from cnn_from_scratch.layers import (
 from cnn_from_scratch.models import digits_cnn
 from cnn_from_scratch.ops import col2im, im2col
 
-KINKS = ("ReLU", "LeakyReLU", "PReLU", "ELU", "MaxPool2d", "AdaptiveMaxPool2d", "GlobalMaxPool2d")
+KINKS = ("ReLU", "ReLU6", "LeakyReLU", "PReLU", "ELU", "MaxPool2d", "AdaptiveMaxPool2d", "GlobalMaxPool2d")
 each_layer = pytest.mark.parametrize("row", TABLE, ids=[row.text for row in TABLE])
 
 
