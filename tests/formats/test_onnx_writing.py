@@ -30,6 +30,7 @@ from cnn_from_scratch.layers import (
     Residual,
     Sequential,
 )
+from cnn_from_scratch.layers.graph import Graph
 from cnn_from_scratch.models import MODELS
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install '.[test]'")
@@ -73,8 +74,8 @@ def assert_same_output(model, shape, message, counts=(1, 3)):
 def test_every_layer_is_written():
     offered = [value for value in (getattr(room, name) for name in room.__all__) if isinstance(value, type)]
     layers = {cls for cls in offered if issubclass(cls, Layer)} - {Layer, room.Container}
-    assert layers == {type(case.layer) for case in CASES}
-    assert layers == set(EXPORTERS)
+    assert layers - {Graph} == {type(case.layer) for case in CASES}
+    assert layers | {Graph} == set(EXPORTERS)
 
 
 @each_case
@@ -181,7 +182,7 @@ def test_a_name_that_is_taken_gets_a_number():
     twice = to_onnx(Sequential(GroupNorm(1, 2)), input_shape=(2,), opset=18)
     names = [node.name for node in twice.graph.node]
     assert len(set(names)) == len(names)
-    assert "0.Reshape_2" in names
+    assert {"0.Reshape", "0.Reshape_2"} <= set(names)
 
 
 def test_the_model_and_its_arrays_are_not_touched(tmp_path):

@@ -3,5 +3,16 @@
 from .atomic import replacing, write_atomically
 from .onnx.writing import save_onnx
 from .saved_model import load_metadata, load_model, save_model
+from .state_dict import load_state_dict, read_state_dict, save_safetensors
 
-__all__ = ["load_metadata", "load_model", "replacing", "save_model", "save_onnx", "write_atomically"]
+__all__ = [
+    "load_metadata",
+    "load_model",
+    "load_state_dict",
+    "read_state_dict",
+    "replacing",
+    "save_model",
+    "save_onnx",
+    "save_safetensors",
+    "write_atomically",
+]

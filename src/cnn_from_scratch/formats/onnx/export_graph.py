@@ -32,8 +32,8 @@ class ExportValue(NamedTuple):
     """An input or output of the graph. An axis is a length, the name of a free one, or None for one without a name."""
 
     name: str
-    dtype: np.dtype[Any]
-    shape: tuple[int | str | None, ...]
+    dtype: np.dtype[Any] | None  # None where it is still to be inferred
+    shape: tuple[int | str | None, ...] | None  # None where nothing is known
 
 
 class ExportGraph:
@@ -56,6 +56,7 @@ class ExportGraph:
         self.nodes: list[ExportNode] = []
         self.initializers: dict[str, Array] = {}
         self._taken = set(reserved)
+        self._node_names: set[str] = set()
 
     def new_name(self, wanted: str) -> str:
         """The name, or with a number behind it where it is taken; taken from now on.
@@ -66,12 +67,12 @@ class ExportGraph:
         >>> graph.new_name("relu"), graph.new_name("relu")
         ('relu', 'relu_2')
         """
-        name, number = wanted, 1
-        while name in self._taken:
-            number += 1
-            name = f"{wanted}_{number}"
-        self._taken.add(name)
-        return name
+        return _unique(wanted, self._taken)
+
+    def add(self, name: str, op_type: str, inputs: Sequence[str], outputs: Sequence[str], attributes: Any) -> None:
+        """Write a node; it gets a number behind its name where another node bears it."""
+        name = _unique(name, self._node_names)
+        self.nodes.append(ExportNode(op_type, name, tuple(inputs), tuple(outputs), dict(attributes)))
 
     def rename(self, name: str, new: str) -> None:
         """Give the output of a node another name, where it is made and wherever it is used."""
@@ -96,8 +97,7 @@ class Place(NamedTuple):
         """Write a node with one output; gives the name of that."""
         name = join(self.key, op_type)
         output = self.graph.new_name(f"{name}.output")
-        node = ExportNode(op_type, self.graph.new_name(name), inputs, (output,), attributes)
-        self.graph.nodes.append(node)
+        self.graph.add(name, op_type, inputs, (output,), attributes)
         return output
 
     def constant(self, values: Any, dtype: Any = None) -> str:
@@ -133,3 +133,13 @@ class Place(NamedTuple):
                 f"save_onnx: layer {self.key!r} = {kind} can be written in opset {least} or newer, "
                 f"not in opset {self.graph.opset}"
             )
+
+
+def _unique(wanted: str, taken: set[str]) -> str:
+    """The name, or with the first number behind it that is free; taken from now on."""
+    name, number = wanted, 1
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    taken.add(name)
+    return name

@@ -20,7 +20,7 @@ PRODUCER = "cnn-from-scratch"
 
 def model_proto(graph: ExportGraph, metadata: Mapping[str, str]) -> ModelProto:
     """The whole model: the oldest version of the file format that has this opset, so that many can read it."""
-    from onnx import helper
+    from onnx import helper, shape_inference
 
     opset = helper.make_opsetid("", graph.opset)
     message = helper.make_model(
@@ -37,7 +37,7 @@ def model_proto(graph: ExportGraph, metadata: Mapping[str, str]) -> ModelProto:
         producer_version=__version__,
     )
     helper.set_model_props(message, dict(metadata))
-    return message
+    return message if all(value.dtype for value in graph.outputs) else shape_inference.infer_shapes(message)
 
 
 def _node(node: ExportNode, opset: int) -> NodeProto:
@@ -75,5 +75,7 @@ def _tensor(name: str, array: Array) -> TensorProto:
 def _value(value: ExportValue) -> ValueInfoProto:
     from onnx import helper
 
+    if value.dtype is None:
+        return helper.make_empty_tensor_value_info(value.name)
     kind = helper.np_dtype_to_tensor_dtype(value.dtype)
-    return helper.make_tensor_value_info(value.name, kind, list(value.shape))
+    return helper.make_tensor_value_info(value.name, kind, value.shape)

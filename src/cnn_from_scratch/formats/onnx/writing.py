@@ -6,12 +6,14 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ...errors import LimitError
+from ...errors import LimitError, UnsupportedOpError
 from ...layers import Layer
 from ...layers.base import Shape
+from ...layers.graph import Graph
 from ..atomic import write_atomically
 from .export_graph import ExportGraph, ExportValue
 from .exporters import export
+from .exporters.graph import write_whole_graph
 from .package import require_onnx
 from .protobuf import model_proto
 
@@ -105,20 +107,34 @@ def to_onnx(
     size = sum(array.nbytes for array in (model.params | model.buffers).values())
     if size > LARGEST - (1 << 20):
         raise LimitError(f"save_onnx: the model has {size} bytes of weights; an ONNX file holds less than {LARGEST}")
-    newest = onnx.defs.onnx_opset_version()
-    version = OPSET if opset is None else opset
-    if isinstance(version, bool) or not isinstance(version, int) or not OLDEST <= version <= newest:
-        raise ValueError(f"save_onnx: opset must be an int from {OLDEST} to {newest}, got {version!r}")
-    return model_proto(_graph(model, input_shape, version), dict(metadata or {}))
+    version = _version(model, opset, onnx.defs.onnx_opset_version())
+    graph = ExportGraph(version, model.dtype, [*model.params, *model.buffers])
+    if isinstance(model, Graph):
+        write_whole_graph(graph, model)
+    else:
+        _write_layers(graph, model, input_shape)
+    return model_proto(graph, dict(metadata or {}))
 
 
-def _graph(model: Layer, input_shape: Shape | None, opset: int) -> ExportGraph:
+def _version(model: Layer, wanted: int | None, newest: int) -> int:
+    """The opset to write in."""
+    if wanted is not None and (type(wanted) is not int or not OLDEST <= wanted <= newest):
+        raise ValueError(f"save_onnx: opset must be an int from {OLDEST} to {newest}, got {wanted!r}")
+    graphs = [layer for _, layer in model.layers() if isinstance(layer, Graph)]
+    given = sorted({node.operation.opset for graph in graphs for node in graph.nodes})
+    if len(given) > 1 or (given and wanted not in (None, given[0])):
+        rest = "; a file has one for all" if len(given) > 1 else f", and cannot be written in opset {wanted}"
+        read = " and ".join(map(str, given))
+        raise UnsupportedOpError(f"save_onnx: nodes of a Graph stay in the opset that they were read in, {read}{rest}")
+    return given[0] if given else wanted or OPSET
+
+
+def _write_layers(graph: ExportGraph, model: Layer, input_shape: Shape | None) -> None:
     """The nodes of all layers between one input and one output."""
     if input_shape is None:
         raise ValueError("save_onnx: input_shape must be given: the shape of one example, such as (1, 28, 28)")
     shape = tuple(map(int, input_shape))
     output_shape = model.output_shape(shape)
-    graph = ExportGraph(opset, model.dtype, [*model.params, *model.buffers])
     x, y = graph.new_name("input"), graph.new_name("output")
     last = export(graph, model, "", x, shape)
     if last == x:  # a model of nothing but dropout
@@ -126,4 +142,3 @@ def _graph(model: Layer, input_shape: Shape | None, opset: int) -> ExportGraph:
     graph.rename(last, y)
     graph.inputs.append(ExportValue(x, model.dtype, (BATCH, *shape)))
     graph.outputs.append(ExportValue(y, model.dtype, (BATCH, *output_shape)))
-    return graph

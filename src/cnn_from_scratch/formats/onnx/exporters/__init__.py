@@ -8,6 +8,7 @@ from .activations import *  # noqa: F403
 from .adaptive import *  # noqa: F403
 from .containers import *  # noqa: F403
 from .convolution import *  # noqa: F403
+from .graph import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .pooling import *  # noqa: F403
 from .shaping import *  # noqa: F403
