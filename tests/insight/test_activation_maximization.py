@@ -52,7 +52,7 @@ def test_without_penalties_it_rises_all_the_way():
         model, range(10), SHAPE, normalization=normalization, regularizers=Regularizers(), steps=120
     )
     assert (np.diff(found.history[::20], axis=0) > 0).all()
-    assert (found.activations > ten_digits().activations).all()  # legibility has its price
+    assert found.activations.mean() > ten_digits().activations.mean()  # legibility has its price
 
 
 def test_the_maximiser_of_a_linear_unit_is_its_weight():

@@ -130,11 +130,27 @@ def test_images_do_not_know_of_each_other():
         np.testing.assert_allclose(alone[0], together[n], rtol=1e-10)
 
 
+def test_the_blur_fades_from_coarse_to_fine():
+    spread = []
+
+    def objective(x):
+        spike = np.zeros_like(x)
+        spike[..., 4, 4] = 1
+        return np.zeros(1), spike
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Adam, "step", lambda self, params, grads: spread.append(-grads["images"].min()))
+        ascend(objective, np.zeros((1, 1, 9, 9)), regularizers=Regularizers(blur=0.2), steps=10, lr=0.1)
+    assert spread == sorted(spread)  # the height of the bell, of which the sum is 1
+    assert spread[0] == pytest.approx(1 / (2 * np.pi * 1.8**2), rel=0.02)
+    assert spread[-1] == pytest.approx(1, abs=1e-6)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_dtypes_stay_and_nothing_is_written(dtype):
     x = start(dtype=dtype)
     found = ascend(
-        towards(np.full_like(x, 0.5)), x, regularizers=Regularizers(0.1, 0.1, blur=1.0, jitter=0.3), steps=3, lr=0.1
+        towards(np.full_like(x, 0.5)), x, regularizers=Regularizers(0.1, 0.1, blur=0.5, jitter=0.34), steps=3, lr=0.1
     )
     assert found.images.dtype == found.history.dtype == dtype
     assert found.images.flags.c_contiguous

@@ -17,7 +17,7 @@ from .image_optimizer import Bounds, Regularizers, ascend, background_of, check_
 from .picture_grid import Panel, draw_panels, in_rows, shown
 from .until import model_until
 
-LEGIBLE = Regularizers(total_variation=0.4, decay=0.2, alpha=2.0, blur=0.7, jitter=0.08)
+LEGIBLE = Regularizers(total_variation=0.4, decay=0.2, alpha=2.0, blur=0.05, jitter=0.08)
 """What small images need so that one sees strokes and not noise."""
 
 WARMUP = 0.25

@@ -18,7 +18,7 @@ from .image_optimizer import Bounds, Regularizers, ascend, background_of, check_
 from .picture_grid import Panel, draw_panels, shown
 from .until import model_until
 
-LEGIBLE = Regularizers(total_variation=0.3, decay=0.1, alpha=2.0, blur=0.6)
+LEGIBLE = Regularizers(total_variation=0.3, decay=0.1, alpha=2.0, blur=0.045)
 """What small images need so that one sees strokes and not noise."""
 
 START = 0.1
@@ -43,7 +43,7 @@ def invert_features(
     bounds: Bounds = (0.0, 1.0),
     start: Array | None = None,
     steps: int = 300,
-    lr: float = 0.05,
+    lr: float = 0.2,
     seed: int = 0,
 ) -> FeatureInversion:
     """argmin_x  C*H*W * |y(x) - y0|^2 / |y0|^2 + penalty(x - background), where y0 = y(image), for a layer's output y

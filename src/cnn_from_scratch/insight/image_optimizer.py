@@ -43,7 +43,8 @@ class Regularizers:
     beta, alpha : float
         Their exponents.
     blur : float
-        The direction of each step is blurred by a bell of so many pixels, so that large shapes grow before fine grain.
+        The direction of the first step is blurred by a bell whose deviation is this share of the shorter side, that of
+        each later step by a narrower one, so that large shapes grow before fine grain. In the end there is no blur.
     jitter : float
         Each step sees the image moved by up to this share of its shorter side, in both directions, in whole pixels;
         what leaves it at one side comes in at the other. What helps only at one exact place cannot grow.
@@ -74,13 +75,14 @@ class Regularizers:
     jitter: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("total_variation", "decay", "blur"):
+        for name in ("total_variation", "decay"):
             check_number("Regularizers", name, getattr(self, name))
         check_number("Regularizers", "alpha", self.alpha, minimum=1.0)
         check_number("Regularizers", "beta", self.beta)
         if not self.beta:
             raise ValueError(f"Regularizers: beta must be above 0, got {self.beta!r}")
-        check_number("Regularizers", "jitter", self.jitter, below=1.0)
+        for name in ("blur", "jitter"):
+            check_number("Regularizers", name, getattr(self, name), below=1.0)
 
     def penalty(self, deviation: Array) -> tuple[Array, Array]:
         """The weighted sum of both for images (N, C, H, W) without their background: (N,), and its gradient."""
@@ -172,7 +174,8 @@ def ascend(
         for step in range(steps):
             adam.lr = schedule(step)
             moved = images.copy()  # so that Ctrl-C finds an image that was reached
-            value, direction = _jittered(objective, moved, regularizers, derive(seed, "jitter", step=step))
+            value, direction = _jittered(objective, moved, regularizers.jitter, derive(seed, "jitter", step=step))
+            direction = gaussian_blur(direction, regularizers.blur * _side(images) * (1 - step / steps))
             if scale is not None:
                 direction /= scale(direction)
             share = min((step + 1) / (warmup * steps), 1.0) if warmup else 1.0
@@ -185,14 +188,17 @@ def ascend(
     return Ascent(images, np.array(history, images.dtype).reshape(len(history), len(images)))
 
 
-def _jittered(
-    objective: Objective, images: Array, regularizers: Regularizers, rng: np.random.Generator
-) -> tuple[Array, Array]:
-    """The objective of the images moved a little, and the direction for the images as they are, blurred."""
-    reach = int(regularizers.jitter * min(images.shape[2:]))
+def _side(images: Array) -> int:
+    """The shorter side of the images."""
+    return int(min(images.shape[2:]))
+
+
+def _jittered(objective: Objective, images: Array, jitter: float, rng: np.random.Generator) -> tuple[Array, Array]:
+    """The objective of the images moved a little, and the direction for the images as they are."""
+    reach = int(jitter * _side(images))
     shift = rng.integers(-reach, reach + 1, 2)
     value, direction = objective(np.roll(images, tuple(shift), (2, 3)))
-    return value, gaussian_blur(np.roll(direction, tuple(-shift), (2, 3)), regularizers.blur)
+    return value, np.roll(direction, tuple(-shift), (2, 3))
 
 
 class _Scale:
