@@ -43,11 +43,12 @@ def invert_features(
     bounds: Bounds = (0.0, 1.0),
     start: Array | None = None,
     steps: int = 300,
-    lr: float = 0.2,
+    lr: float = 0.1,
     seed: int = 0,
 ) -> FeatureInversion:
-    """argmin_x  C*H*W * |y(x) - y0|^2 / |y0|^2 + penalty(x - background), where y0 = y(image), for a layer's output y
+    """argmin_x  C*H*W * log(1 + |y(x) - y0|^2 / |y0|^2) + penalty(x - background), y0 = y(image), y a layer's output
 
+    The logarithm counts only far away: without it, a first error of a thousand times |y0|^2 drowns the penalties.
     What the layer has thrown away, the penalties decide. So an early layer gives the image back, and a late one an
     image that is the same to it.
 
@@ -117,7 +118,8 @@ def invert_features(
 
     def objective(x: Array) -> tuple[Array, Array]:
         y, dx = pull_back(part, x, normalization, lambda y: (goal - y) / size.reshape(-1, *[1] * (y.ndim - 1)))
-        return _squares(y - goal) / size, dx * (2 * x[0].size)
+        error = _squares(y - goal) / size
+        return error, dx * (2 * x[0].size / (1 + error))[:, None, None, None]
 
     found = ascend(
         objective,
