@@ -1,0 +1,264 @@
+"""An ONNX file in, a `Graph` of our own operations out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from ...errors import CnnError, FormatError, LimitError, ShapeError, UnsupportedOpError
+from ...layers.graph import Graph, GraphNode, ValueInfo
+from ...layers.operation import Operation
+from ...typing import Array
+from .free_batch import Described, Placed, declared_batch, freed
+from .messages import attributes_of, value_info
+from .package import require_onnx
+from .registry import Node, make_operation
+from .tensors import tensor_array
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto
+
+MAX_BYTES = (1 << 31) - 1
+"""No message of protobuf is longer."""
+
+MAX_NODES = 100_000
+
+OPTIONAL_INITIALIZERS = 4
+"""Since this version of the format an initializer is an input only where it may be replaced; before, each had to be."""
+
+
+def load_onnx(path: str | os.PathLike[str], *, batch: Literal["free"] | None = None) -> Graph:
+    """The network in an ONNX file, as a graph: to predict with, to look into, to train on, to save.
+
+    Weights become `params` under the names that the file gives them, running statistics of batch normalization become
+    `buffers`; see `Graph`. Opsets 1 to 27 are read; `supported_operators` lists the operators.
+
+    Parameters
+    ----------
+    path : path
+    batch : "free" or None
+        Many files are for batches of one length, most often 1, and say so in the input's shape. "free" makes that
+        length free, also where a Reshape has it as a constant: ``[1, 256]`` becomes ``[-1, 256]``. What was changed
+        is in the graph's `notes`. Where it cannot be shown that every example of a batch is then computed by itself,
+        it is an error.
+
+    Returns
+    -------
+    graph : Graph
+
+    Raises
+    ------
+    MissingPackageError
+        If the package `onnx`, which defines the format, is not installed.
+    FormatError
+        If the file is damaged, contradicts itself, or keeps numbers in other files. Reading runs no code and opens no
+        other file.
+    LimitError
+        If the file is longer than 2 GiB, or has more than 100 000 nodes.
+    UnsupportedOpError
+        If it uses operators, versions or types that are not here; the message names them.
+    ShapeError
+        If `batch` is "free" and that cannot be shown to be right.
+    FileNotFoundError
+        If there is none.
+
+    References
+    ----------
+    https://onnx.ai/onnx/repo-docs/IR.html
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from onnx import TensorProto, helper, numpy_helper
+    >>> weight = numpy_helper.from_array(np.array([[2.0], [3.0]], np.float32), "weight")
+    >>> x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in "xy")
+    >>> graph = helper.make_graph([helper.make_node("MatMul", ["x", "weight"], ["y"])], "g", [x], [y], [weight])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     size = Path(f"{folder}/tiny.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    ...     model = load_onnx(f"{folder}/tiny.onnx")
+    >>> model.run({"x": np.array([[10.0, 100.0]], np.float32)})
+    {'y': array([[320.]], dtype=float32)}
+    >>> list(model.params)
+    ['weight']
+    """
+    if batch not in (None, "free"):
+        raise ValueError(f"load_onnx: batch must be None or 'free', got {batch!r}")
+    message = _parse(path, require_onnx("load_onnx"))
+    try:
+        described = _described(message)
+        notes: tuple[str, ...] = ()
+        length = declared_batch(described) if batch == "free" else None
+        if length is not None:
+            described, notes = freed(described, length)
+        graph = _graph(described)
+        if length is not None:
+            _require_examples_alone(graph, length)
+    except CnnError as error:
+        raise type(error)(f"{path}: {error}") from error
+    graph.notes = notes
+    return graph
+
+
+# --- the file -------------------------------------------------------------------------------------------------------
+
+
+def _parse(path: str | os.PathLike[str], onnx: Any) -> ModelProto:
+    """The file as a message."""
+    from google.protobuf.message import DecodeError
+
+    size = Path(path).stat().st_size
+    if size > MAX_BYTES:
+        raise LimitError(f"{path}: has {size} bytes; an ONNX file has at most {MAX_BYTES}")
+    try:
+        message: ModelProto = onnx.ModelProto.FromString(Path(path).read_bytes())
+    except (DecodeError, ValueError) as error:  # ValueError: text that is no UTF-8
+        raise FormatError(f"{path}: not an ONNX file: {error}") from error
+    if not message.HasField("graph"):
+        raise FormatError(f"{path}: not an ONNX file: it holds no graph")
+    return message
+
+
+class _Versions(NamedTuple):
+    """Which operators the model imports, and which it defines itself."""
+
+    opsets: dict[str, int]  # by domain
+    functions: frozenset[tuple[str, str]]
+
+    @staticmethod
+    def of(message: ModelProto) -> _Versions:
+        """Files of the first two versions of the format import nothing, and mean version 1."""
+        opsets = {_domain(entry.domain): entry.version for entry in message.opset_import}
+        if not opsets and message.ir_version < 3:
+            opsets = {"": 1}
+        return _Versions(opsets, frozenset((_domain(f.domain), f.name) for f in message.functions))
+
+
+def _domain(name: str) -> str:
+    return "" if name == "ai.onnx" else name
+
+
+def _described(message: ModelProto) -> Described:
+    """The graph in plain values, checked one by one; whether they fit together is for the graph to say."""
+    graph, versions = message.graph, _Versions.of(message)
+    if len(graph.node) > MAX_NODES:
+        raise LimitError(f"has {len(graph.node)} nodes; at most {MAX_NODES} are accepted")
+    if len(graph.sparse_initializer):
+        raise UnsupportedOpError("has sparse initializers, which are not supported")
+    initializers = _initializers(graph)
+    inputs = [value_info(value, f"input {value.name!r}") for value in graph.input]
+    nodes: list[Placed] = []
+    taken = {node.name for node in graph.node}
+    for index, node in enumerate(graph.node):
+        placed = _placed(node, index, versions, taken)
+        taken.add(placed.node.name)
+        constant = _constant(placed)
+        if constant is None:
+            nodes.append(placed)
+        elif placed.outputs[0] in initializers:
+            raise FormatError(f"value {placed.outputs[0]!r} is given twice")
+        else:
+            initializers[placed.outputs[0]] = constant
+    if message.ir_version < OPTIONAL_INITIALIZERS:
+        inputs = [info for info in inputs if info.name not in initializers]
+    return Described(nodes, inputs, [v.name for v in graph.output], initializers)
+
+
+def _initializers(graph: GraphProto) -> dict[str, Array]:
+    found: dict[str, Array] = {}
+    for tensor in graph.initializer:
+        if not tensor.name or tensor.name in found:
+            raise FormatError(f"has two initializers named {tensor.name!r}, or one without a name")
+        found[tensor.name] = tensor_array(tensor, f"initializer {tensor.name!r}")
+    return found
+
+
+def _placed(message: NodeProto, index: int, versions: _Versions, taken: set[str]) -> Placed:
+    """One node; one without a name, or with that of another, gets one from its type and place."""
+    domain, what = _domain(message.domain), f"node {message.name or index!r} ({message.op_type})"
+    if (domain, message.op_type) in versions.functions:
+        raise UnsupportedOpError(f"{what} is a function that the model defines itself, which is not supported")
+    if domain not in versions.opsets and not domain:
+        raise FormatError(f"{what} is of ONNX's own operators, but the model does not say of which version")
+    attributes = attributes_of(message, what)
+    opset = versions.opsets.get(domain, 0)
+    name = _name(message, index, taken)
+    node = Node(message.op_type, name, attributes, opset, len(message.input), len(message.output), domain)
+    return Placed(node, tuple(message.input), tuple(message.output))
+
+
+def _name(message: NodeProto, index: int, taken: set[str]) -> str:
+    if message.name:
+        return message.name
+    name = f"{message.op_type}_{index}"
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _constant(placed: Placed) -> Array | None:
+    """What a node Constant holds, as an initializer has it; None for any other node."""
+    node = placed.node
+    if node.op_type != "Constant" or node.domain:
+        return None
+    if len(node.attributes) != 1 or len(placed.outputs) != 1 or placed.inputs:
+        raise FormatError(f"node {node.name!r} (Constant) must have one attribute, one output and no input")
+    ((name, value),) = node.attributes.items()
+    if name == "value" and isinstance(value, np.ndarray):
+        return value
+    dtypes = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64,
+              "value_string": object, "value_strings": object}  # fmt: skip
+    if name not in dtypes:
+        raise FormatError(f"node {node.name!r} (Constant) has an attribute {name!r}, which it cannot have")
+    return np.array(value, dtypes[name])
+
+
+# --- the graph ------------------------------------------------------------------------------------------------------
+
+
+def _graph(described: Described) -> Graph:
+    """Operations for nodes, and all of it in order."""
+    nodes = [
+        GraphNode(placed.node.name, operation, placed.inputs, placed.outputs)
+        for placed, operation in zip(described.nodes, _operations(described.nodes), strict=True)
+    ]
+    try:
+        return Graph(nodes, described.inputs, described.outputs, described.initializers)
+    except ValueError as error:
+        raise FormatError(str(error)) from error
+
+
+def _operations(nodes: Sequence[Placed]) -> list[Operation]:
+    """One for each node. Everything that is not supported is named at once."""
+    found, missing = [], []
+    for placed in nodes:
+        try:
+            found.append(make_operation(placed.node))
+        except UnsupportedOpError as error:
+            missing.append((placed.node.op_type, error))
+        except ShapeError as error:
+            raise FormatError(str(error)) from error
+    if missing:
+        others = sorted({op_type for op_type, _ in missing[1:]} - {missing[0][0]})
+        raise UnsupportedOpError(f"{missing[0][1]}" + (f"; nor are {', '.join(others)}" if others else ""))
+    return found
+
+
+def _require_examples_alone(graph: Graph, length: int) -> None:
+    """Raise unless it can be shown that the graph computes each example of a batch by itself."""
+    source = _only_input(graph)
+    shape = source.shape or ()
+    if not all(isinstance(n, int) for n in shape[1:]):
+        raise ShapeError(f"batch={length} cannot be freed: {source} has no fixed size, by which it could be shown")
+    if not graph.keeps_batch(tuple(int(n) for n in shape[1:] if n is not None)):
+        raise ShapeError(f"batch={length} cannot be freed: it cannot be shown that each example is computed by itself")
+
+
+def _only_input(graph: Graph) -> ValueInfo:
+    try:
+        return graph.single("batch='free'")[0]
+    except ValueError as error:
+        raise ShapeError(str(error)) from error
