@@ -238,13 +238,13 @@ def trace(
 
 
 def _gathered(trace: Trace, name: str) -> dict[str, Array]:
-    """Of every single layer, what learns, under its full key."""
-    from ..layers.context import join
-
-    return {
-        join(seen.key, key): array
-        for seen in trace.layers.values()
-        if not isinstance(seen.layer, Container)
-        for key, array in getattr(seen, name).items()
-        if key in seen.layer.trainable
-    }
+    """Of every single layer, what learns, under its full key; of what several nodes share, the sum of the gradients."""
+    found: dict[str, Array] = {}
+    for seen in trace.layers.values():
+        if isinstance(seen.layer, Container):
+            continue
+        for key, array in getattr(seen, name).items():
+            full = seen.layer.full_key(seen.key, key)
+            if key in seen.layer.trainable:
+                found[full] = found[full] + array if full in found and name == "grads" else array
+    return found

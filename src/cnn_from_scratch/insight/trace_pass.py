@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from ..layers import Container, Context, Layer
-from ..layers.context import join
 from ..layers.predict import as_model_input
 from ..optim import Optimizer
 from ..randomness import Place
@@ -121,6 +120,7 @@ class _Seen:
     def _layer(self, key: str, layer: Layer, update: Mapping[str, Array]) -> LayerTrace:
         there, back = self._forward[key], self._backward.get(key, {})
         names = list(layer.params)
+        full = {name: layer.full_key(key, name) for name in names}
         return LayerTrace(
             key=key,
             layer=layer,
@@ -128,8 +128,8 @@ class _Seen:
             output=self.keep.flat(there["output"]),
             cache=there["cache"],
             dy=self.keep.flat(back["dy"]) if back else None,
-            dx=self.keep.flat(back["dx"]) if back else None,
-            params={name: self._params[join(key, name)] for name in names},
+            dx=None if back.get("dx") is None else self.keep.flat(back["dx"]),
+            params={name: self._params[full[name]] for name in names},
             grads={name: self.keep.flat(grad) for name, grad in back.get("grads", {}).items()},
-            update={name: self.keep.flat(update[join(key, name)]) for name in names if join(key, name) in update},
+            update={name: self.keep.flat(update[full[name]]) for name in names if full[name] in update},
         )

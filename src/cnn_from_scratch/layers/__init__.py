@@ -10,8 +10,10 @@ from .context import Context
 from .conv_transpose import ConvTranspose2d
 from .convolution import Conv2d
 from .dropout import Dropout
+from .graph import Graph, GraphNode, ValueInfo
 from .linear import Linear
 from .normalization import GroupNorm, LayerNorm
+from .operation import Operation
 from .padding import ReflectionPad2d, ReplicationPad2d, ZeroPad2d
 from .plan import Plan
 from .pooling import AvgPool2d, MaxPool2d
@@ -38,6 +40,8 @@ __all__ = [
     "Flatten",
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
+    "Graph",
+    "GraphNode",
     "GroupNorm",
     "Identity",
     "Layer",
@@ -46,6 +50,7 @@ __all__ = [
     "Linear",
     "LogSoftmax",
     "MaxPool2d",
+    "Operation",
     "PReLU",
     "Plan",
     "ReLU",
@@ -61,6 +66,7 @@ __all__ = [
     "Summary",
     "Tanh",
     "Upsample",
+    "ValueInfo",
     "ZeroPad2d",
     "summarize",
 ]

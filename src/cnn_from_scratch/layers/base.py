@@ -14,7 +14,7 @@ from ..errors import ShapeError
 from ..randomness import derive
 from ..typing import Array
 from .arrays import Arrays
-from .context import Context
+from .context import Context, join
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -118,6 +118,17 @@ class Layer:
     def layers(self) -> Iterator[tuple[str, Layer]]:
         """Every layer inside, with its key, in order; a plain layer has only itself."""
         yield "", self
+
+    def full_key(self, key: str, name: str) -> str:
+        """The key in the whole model of the parameter `name` of this layer, whose own key is `key`."""
+        return join(key, name)
+
+    def keeps_batch(self, input_shape: Shape) -> bool:
+        """Whether a batch may be cut: each example's output comes from this example alone, for any length of batch.
+
+        All layers keep the batch; a `Graph` only where that can be shown. (Batch norm asks the other shards.)
+        """
+        return True
 
     def initialize(self, seed: int) -> Self:
         """Draw all parameters anew from (seed, key of the layer); buffers return to their start.

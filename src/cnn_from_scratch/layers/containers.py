@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..errors import ShapeError
 from ..typing import Array
-from .arrays import GatheredArrays
+from .arrays import Arrays, GatheredArrays
 from .base import Grads, Layer, Shape
 from .context import Context, join
 
@@ -69,7 +69,7 @@ class Container(Layer):
                     met.add(full)
 
     @property
-    def params(self) -> GatheredArrays:
+    def params(self) -> Arrays:
         """The parameters of all layers inside: their own arrays, under their full keys."""
         return GatheredArrays((join(name, key), a) for name, layer in self._layers for key, a in layer.params.items())
 
@@ -78,7 +78,7 @@ class Container(Layer):
         raise TypeError(f"{type(self).__name__}: params cannot be replaced; write into them, as in params[key] = value")
 
     @property
-    def buffers(self) -> GatheredArrays:
+    def buffers(self) -> Arrays:
         """The buffers of all layers inside: their own arrays, under their full keys."""
         return GatheredArrays((join(name, key), a) for name, layer in self._layers for key, a in layer.buffers.items())
 
@@ -120,12 +120,12 @@ class Container(Layer):
             name = type(self).__name__
             raise TypeError(f"{name}: cache must come from the forward of this {name}, got {type(cache).__name__}")
 
-    def to_commit(self, cache: ContainerCache) -> ContainerCache:
+    def to_commit(self, cache: Any) -> Any:
         """What each child needs."""
         kept = [child.to_commit(own) for child, own in zip(self.children.values(), cache.caches, strict=True)]
         return ContainerCache(kept, cache.ctx)
 
-    def commit(self, cache: ContainerCache) -> None:
+    def commit(self, cache: Any) -> None:
         """Every child writes its own buffers."""
         for child, own in zip(self.children.values(), cache.caches, strict=True):
             child.commit(own)
@@ -150,6 +150,12 @@ class Container(Layer):
         """The sum over the children."""
         self.output_shape(input_shape)
         return sum(self.children[name].multiply_adds(shape) for name, shape in self.child_inputs(input_shape))
+
+    def keeps_batch(self, input_shape: Shape) -> bool:
+        """Whether all children do that may not; the others are not asked."""
+        if all(type(layer).keeps_batch is Layer.keeps_batch for _, layer in self.layers()):
+            return True
+        return all(self.children[name].keeps_batch(shape) for name, shape in self.child_inputs(input_shape))
 
     # --- what all layers have, gathered from the children -------------------------------------------------------
 

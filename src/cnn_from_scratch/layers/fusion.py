@@ -22,6 +22,8 @@ from .containers import Sequential
 from .context import join
 from .convolution import Conv2d
 from .fused_steps import BatchNormReLUStep, ConvBatchNormStep, ConvReLUStep, ResidualStep
+from .graph import Graph
+from .graph_step import GraphStep
 from .pooling import MaxPool2d
 from .program import LayerStep, Named, Program, Step
 
@@ -57,6 +59,8 @@ def _steps(row: Sequence[Named], fuse: bool) -> Iterator[Step]:
         key, layer = row[0]
         if type(layer) is Residual:
             step: Step = _residual(row, key, layer, fuse)
+        elif type(layer) is Graph:
+            step = GraphStep(key, layer, fuse=fuse)
         else:
             step = (_fused(row) if fuse else None) or LayerStep(key, layer)
         yield step

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
+import numpy as np
+
 from ..errors import UnsupportedOpError
 from ..typing import Array
 from .context import Context
@@ -36,7 +38,6 @@ class Operation:
 
     Examples
     --------
-    >>> import numpy as np
     >>> class Twice(Operation):
     ...     op_type = "Twice"
     ...
@@ -119,5 +120,12 @@ class Operation:
         return None
 
     def __repr__(self) -> str:
-        shown = "".join(f", {name}={value!r}" for name, value in self.attributes.items())
-        return f"{self.op_type}({shown[2:]})"
+        shown = ", ".join(f"{name}={_short(value)}" for name, value in self.attributes.items())
+        return f"{self.op_type}({shown})"
+
+
+def _short(value: Any) -> str:
+    """A large array by its dtype and shape."""
+    if isinstance(value, np.ndarray):
+        return repr(value.tolist()) if value.size <= 8 else f"{value.dtype} {value.shape}"
+    return repr(value)

@@ -12,6 +12,7 @@ from ..typing import Array
 from .base import Layer
 from .context import Context
 from .fusion import as_program
+from .graph import Graph
 
 SMALL = 32
 """Fewer examples than this are not worth more than one thread."""
@@ -45,6 +46,8 @@ def predict(model: Layer, x: Array, *, batch_size: int = 256, shards: int | None
     x = as_model_input("predict", model, x)
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ValueError(f"predict: batch_size must be an int >= 1, got {batch_size!r}")
+    if not model.keeps_batch(x.shape[1:]):
+        return _whole(model, x)
     if shards is None:
         shards = default_shards() if len(x) >= SMALL else 1
     out = np.empty((len(x), *model.output_shape(x.shape[1:])), model.dtype)
@@ -60,6 +63,17 @@ def predict(model: Layer, x: Array, *, batch_size: int = 256, shards: int | None
     with open_group(shards) as group:
         group.run(run)
     return out
+
+
+def _whole(model: Layer, x: Array) -> Array:
+    """A batch in one piece; one by one for a graph that is declared for one example at a time."""
+    program = as_program(model)
+    one_by_one = isinstance(model, Graph) and model.batch == 1
+    parts = [x[n : n + 1] for n in range(len(x))] if one_by_one else [x]
+    found = [program.predict(in_fast_order(part), Context()) for part in parts]
+    if not found:
+        return np.empty((0, *model.output_shape(x.shape[1:])), model.dtype)
+    return np.concatenate(found) if len(found) > 1 else found[0].copy(order="C")
 
 
 def as_model_input(function: str, model: Layer, x: Array) -> Array:

@@ -39,6 +39,10 @@ class Step:
         """Compute (y, cache)."""
         raise NotImplementedError
 
+    def predict(self, x: Array, ctx: Context) -> Array:
+        """Compute y alone."""
+        return self.forward(x, ctx)[0]
+
     def backward(self, dy: Array, cache: Any, *, need_dx: bool) -> tuple[Array | None, Grads]:
         """Compute (dx, grads), the gradients under their full keys."""
         raise NotImplementedError
@@ -108,7 +112,7 @@ class Program:
     def predict(self, x: Array, ctx: Context) -> Array:
         """Compute y alone; every cache is let go at once."""
         for step in self.steps:
-            x = step.forward(x, ctx)[0]
+            x = step.predict(x, ctx)
         return x
 
     def backward(self, dy: Array, caches: list[Any], *, need_dx: bool) -> tuple[Array | None, Grads]:

@@ -121,7 +121,7 @@ def summarize(model: Layer, input_shape: Shape) -> Summary:
     """
     input_shape = _example_shape(input_shape)
     model.output_shape(input_shape)  # an error from here names the layer with its full key
-    return Summary(input_shape, str(model.dtype), tuple(_rows(model, input_shape, "", model.dtype.itemsize)))
+    return Summary(input_shape, str(model.dtype), tuple(_rows(model, input_shape, "", model.dtype.itemsize, set())))
 
 
 def _example_shape(input_shape: Shape) -> Shape:
@@ -135,14 +135,15 @@ def _example_shape(input_shape: Shape) -> Shape:
     )
 
 
-def _rows(layer: Layer, input_shape: Shape, key: str, itemsize: int) -> Iterator[SummaryRow]:
-    """One row for a layer, the rows of its children for a container."""
+def _rows(layer: Layer, input_shape: Shape, key: str, itemsize: int, met: set[int]) -> Iterator[SummaryRow]:
+    """One row for a layer, the rows of its children for a container. A weight that two share counts with the first."""
     if isinstance(layer, Container):
         for name, shape in layer.child_inputs(input_shape):
-            yield from _rows(layer.children[name], shape, join(key, name), itemsize)
+            yield from _rows(layer.children[name], shape, join(key, name), itemsize, met)
         return
     output = layer.output_shape(input_shape)
-    sizes = {name: array.size for name, array in layer.params.items()}
+    sizes = {name: array.size for name, array in layer.params.items() if id(array) not in met}
+    met.update(map(id, layer.params.values()))
     yield SummaryRow(
         key,
         repr(layer),

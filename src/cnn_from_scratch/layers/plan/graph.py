@@ -19,6 +19,7 @@ from ..branches import Concat, Residual
 from ..containers import Sequential
 from ..context import join
 from ..dropout import Dropout
+from ..graph import Graph as LayerGraph
 from ..shape import Identity
 
 
@@ -71,9 +72,18 @@ class Graph:
         if kind is Concat:
             branches = [self._add(join(key, name), child, value) for name, child in layer.children.items()]  # type: ignore[attr-defined]
             return self._node(key, layer, tuple(branches), value)
+        if kind is LayerGraph:
+            return self._add_graph(key, layer, value)  # type: ignore[arg-type]
         if kind in (Dropout, Identity):
             return value
         return self._node(key, layer, (value,), value)
+
+    def _add_graph(self, key: str, layer: LayerGraph, value: int) -> int:
+        """A graph as the layers that it can be written as; one that does nothing in evaluation is not there."""
+        if all(node.operation.op_type in ("Dropout", "Identity") and not node.outputs[1:] for node in layer.nodes):
+            return value
+        lowered = layer.to_layers(self.shapes[value])
+        return self._node(key, layer, (value,), value) if lowered is None else self._add(key, lowered, value)
 
     def _node(self, key: str, layer: Layer, inputs: tuple[int, ...], value: int) -> int:
         shape = layer.output_shape(self.shapes[value])

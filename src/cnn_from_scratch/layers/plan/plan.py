@@ -70,8 +70,9 @@ class Plan:
         graph = Graph(model, self.input_shape)
         self.output_shape: Shape = graph.shapes[graph.output]
         self._stages, self._output = rewrite(graph), graph.output
-        self._limit = N if mixes_examples(graph) else PIECE
-        self.shards = _checked_shards(shards, N, N * model.multiply_adds(self.input_shape))
+        whole = not model.keeps_batch(self.input_shape)
+        self._limit = N if whole or mixes_examples(graph) else PIECE
+        self.shards = 1 if whole else _checked_shards(shards, N, N * model.multiply_adds(self.input_shape))
         self._group: Group = ALONE if self.shards == 1 else ThreadGroup(self.shards)
         self._lock = threading.Lock()
         self._made: list[dict[int, CallList]] = [{} for _ in range(self.shards)]
