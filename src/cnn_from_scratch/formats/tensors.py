@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import FormatError
 from ..typing import Array
 from .atomic import write_atomically
+from .widening import decode
 
 DTYPES = {"f8": "F64", "f4": "F32", "f2": "F16", "i8": "I64", "i4": "I32", "i2": "I16", "i1": "I8",
           "u8": "U64", "u4": "U32", "u2": "U16", "u1": "U8", "b1": "BOOL"}  # fmt: skip
@@ -67,8 +68,14 @@ def write_tensors(path: str | os.PathLike[str], arrays: Mapping[str, Array], met
     write_atomically(path, b"".join([len(text).to_bytes(8, "little"), text, *content]))
 
 
-def read_tensors(path: str | os.PathLike[str]) -> Tensors:
+def read_tensors(path: str | os.PathLike[str], *, widen: bool = False) -> Tensors:
     """Read a safetensors file.
+
+    Parameters
+    ----------
+    path : path
+    widen : bool
+        Whether float16 and bfloat16 become float32; otherwise float16 stays, and bfloat16 is an error.
 
     Raises
     ------
@@ -78,18 +85,27 @@ def read_tensors(path: str | os.PathLike[str]) -> Tensors:
     FileNotFoundError
         If there is none.
     """
-    from safetensors import SafetensorError
+    from safetensors import SafetensorError, deserialize
     from safetensors.numpy import load
 
+    parts: Any = deserialize
     data = Path(path).read_bytes()
     metadata = _read_header(path, data).get("__metadata__", {})
     try:
-        arrays = load(data)
+        arrays = {name: _widened(path, part) for name, part in parts(data)} if widen else load(data)
     except SafetensorError as error:
         raise FormatError(f"{path}: not a sound safetensors file: {error}") from error
     except KeyError as error:
         raise FormatError(f"{path}: has numbers of type {error}, which NumPy lacks") from error
     return Tensors(arrays, metadata)
+
+
+def _widened(path: str | os.PathLike[str], part: dict[str, Any]) -> Array:
+    """An array as `deserialize` describes it."""
+    try:
+        return decode(part["data"], part["dtype"]).reshape(part["shape"])
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from error
 
 
 def _read_header(path: str | os.PathLike[str], data: bytes) -> dict[str, Any]:
