@@ -83,7 +83,7 @@ def conv_nd_forward(
     y, parts = _depth_first(output, x.dtype, bias), []
     for k, outputs, inputs in meetings(geometry):
         part, inner = conv_nd_forward(_fold(x, inputs), weight[:, :, k], None, window=window.axes(1), groups=groups)
-        y[outputs] += _unfold(part, len(x))
+        y[outputs] += part.reshape(y[outputs].shape)
         parts.append(Part(k, inputs, outputs, inner))
     return _depth_third(y), SlicesCache(x, weight, parts, output, bias is not None)
 
@@ -117,7 +117,7 @@ def conv_transpose_nd_forward(
         part, inner = conv_transpose_nd_forward(
             _fold(x, inputs), weight[:, :, k], None, window=window.axes(1), groups=groups
         )
-        y[outputs] += _unfold(part, len(x))
+        y[outputs] += part.reshape(y[outputs].shape)
         parts.append(Part(k, inputs, outputs, inner))
     return _depth_third(y), SlicesCache(x, weight, parts, output, bias is not None)
 
@@ -142,7 +142,7 @@ def conv_nd_backward(
     for k, inputs, outputs, inner in parts:
         back, dweight[:, :, k], _ = conv_nd_backward(_fold(dy, outputs), inner, need_dx=need_dx)
         if dx is not None and back is not None:
-            dx[inputs] += _unfold(back, len(x))
+            dx[inputs] += back.reshape(dx[inputs].shape)
     dbias = bias_gradient(dy.reshape(*dy.shape[:2], 1, -1)) if has_bias else None
     return (None if dx is None else _depth_third(dx)), dweight, dbias
 
@@ -194,9 +194,4 @@ def _depth_third(y: Array) -> Array:
 def _fold(x: Array, slices: slice) -> Array:
     """Slices of (N, C, D, ...) as examples: (D'*N, C, ...)"""
     some = np.moveaxis(x[:, :, slices], 2, 0)  # (D', N, C, ...)
-    return some.reshape(-1, *some.shape[2:])
-
-
-def _unfold(y: Array, N: int) -> Array:
-    """(D'*N, F, ...) as (D', N, F, ...)"""
-    return y.reshape(len(y) // max(N, 1), N, *y.shape[1:])
+    return some.reshape(some.shape[0] * some.shape[1], *some.shape[2:])
