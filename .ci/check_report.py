@@ -1,4 +1,4 @@
-"""Fail if no test ran, if one failed, or if one was skipped although its data are on this machine."""
+"""Fail if no test ran, if one failed, or if one was skipped that this machine can run: its data, its packages are here."""
 
 import sys
 import xml.etree.ElementTree as ET
@@ -16,5 +16,7 @@ for name, reason in skipped:
     print(f"  skipped: {name}: {reason}")
 if any("not part of the repository" in reason for _, reason in skipped):
     sys.exit("Reference data are missing: put the folder `shared` beside the repository.")
+if any("pip install '.[test]'" in reason for _, reason in skipped):
+    sys.exit("A package of the extra `test` is missing, or is of another version.")
 if not ran or failed:
     sys.exit("No test ran, or one failed.")
