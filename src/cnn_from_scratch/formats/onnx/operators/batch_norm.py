@@ -35,6 +35,7 @@ class Cache(NamedTuple):
 
     inner: BatchNormCache
     shape: tuple[int, ...]  # of x, which may have been flattened
+    features: tuple[int, ...]  # shape of scale and the others, likewise
     updates: dict[int, Array]
 
 
@@ -66,7 +67,7 @@ class BatchNormalization(NodeOperation):
         updates = {}
         if ctx.train and inner.running_mean is not None and inner.running_var is not None:
             updates = {3: inner.running_mean.reshape(mean.shape), 4: inner.running_var.reshape(var.shape)}
-        return (y.reshape(x.shape), *self._statistics(inner, mean, var)), Cache(inner, x.shape, updates)
+        return (y.reshape(x.shape), *self._statistics(inner, mean, var)), Cache(inner, x.shape, scale.shape, updates)
 
     def _statistics(self, cache: BatchNormCache, mean: Array, var: Array) -> tuple[Array, ...]:
         """The outputs beyond y: new running statistics, and up to version 9 those of the batch."""
@@ -89,7 +90,8 @@ class BatchNormalization(NodeOperation):
         dy = dy.reshape(inner.x.shape)
         dx, dscale, dbias = batch_norm_backward(dy, inner)
         dmean, dvar = (None, None) if inner.n else _by_statistics(inner, dscale, dbias)
-        return dx.reshape(cache.shape), dscale, dbias, dmean, dvar
+        vectors = (None if d is None else d.reshape(cache.features) for d in (dscale, dbias, dmean, dvar))
+        return dx.reshape(cache.shape), *vectors
 
     def updates(self, cache: Cache) -> Mapping[int, Array]:
         """The running statistics after a step of training; the variance divides by n - 1, as in `BatchNorm2d`."""
