@@ -110,12 +110,7 @@ def _is_batch_norm(layer: Layer) -> bool:
 
 
 def _is_small_max_pool(layer: Layer) -> bool:
-    """2x2 with stride 2 and no padding, cut at the edge."""
-    if type(layer) is not MaxPool2d or layer.ceil_mode:
-        return False
-    pool = conv_geometry("compile", (2, 2), layer.kernel_size, layer.stride or layer.kernel_size, 0, layer.dilation)
-    bare = layer.padding in (0, (0, 0), ((0, 0), (0, 0)), "valid")
-    return bare and pool.kernel == (2, 2) == pool.stride and pool.dilation == (1, 1)
+    return type(layer) is MaxPool2d and layer.halves()
 
 
 def _convolution(chain: Chain) -> Stage:
