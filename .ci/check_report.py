@@ -1,4 +1,4 @@
-"""Fail if no test ran, if one failed, or if one was skipped that this machine can run: its data, its packages are here."""
+"""Fail if no test ran, if one failed, or if one was skipped although its data and packages are on this machine."""
 
 import sys
 import xml.etree.ElementTree as ET

@@ -36,7 +36,8 @@ class Described(NamedTuple):
     nodes: list[Placed]
     inputs: list[ValueInfo]
     outputs: list[str]
-    initializers: dict[str, Array]
+    initializers: dict[str, Array]  # and the values of Constant nodes
+    fixed: frozenset[str] = frozenset()  # which of them are those of Constant nodes
 
     def required(self) -> list[ValueInfo]:
         """The inputs that must be given: an initializer of the same name is a default."""

@@ -151,6 +151,7 @@ def _described(message: ModelProto) -> Described:
     initializers = _initializers(graph)
     inputs = [value_info(value, f"input {value.name!r}") for value in graph.input]
     nodes: list[Placed] = []
+    fixed: set[str] = set()
     taken = {node.name for node in graph.node}
     for index, node in enumerate(graph.node):
         placed = _placed(node, index, versions, taken)
@@ -162,9 +163,10 @@ def _described(message: ModelProto) -> Described:
             raise FormatError(f"value {placed.outputs[0]!r} is given twice")
         else:
             initializers[placed.outputs[0]] = constant
+            fixed.add(placed.outputs[0])
     if message.ir_version < OPTIONAL_INITIALIZERS:
         inputs = [info for info in inputs if info.name not in initializers]
-    return Described(nodes, inputs, [v.name for v in graph.output], initializers)
+    return Described(nodes, inputs, [v.name for v in graph.output], initializers, frozenset(fixed))
 
 
 def _initializers(graph: GraphProto) -> dict[str, Array]:
@@ -220,15 +222,23 @@ def _constant(placed: Placed) -> Array | None:
 
 
 def _graph(described: Described) -> Graph:
-    """Operations for nodes, and all of it in order."""
+    """Operations for nodes, and all of it in order.
+
+    What a Constant node holds belongs to the formula and is not learned, unless there is nothing else to learn: some
+    programs write all weights so.
+    """
     nodes = [
         GraphNode(placed.node.name, operation, placed.inputs, placed.outputs)
         for placed, operation in zip(described.nodes, _operations(described.nodes), strict=True)
     ]
     try:
-        return Graph(nodes, described.inputs, described.outputs, described.initializers)
+        graph = Graph(nodes, described.inputs, described.outputs, described.initializers)
     except ValueError as error:
         raise FormatError(str(error)) from error
+    learned = [name for name in graph.params if name not in described.fixed]
+    if not learned or len(learned) == len(graph.params):
+        return graph
+    return Graph(nodes, described.inputs, described.outputs, described.initializers, trainable=learned)
 
 
 def _operations(nodes: Sequence[Placed]) -> list[Operation]:

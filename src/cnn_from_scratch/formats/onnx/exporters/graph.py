@@ -5,6 +5,7 @@ from __future__ import annotations
 from ....layers.base import Shape
 from ....layers.context import join
 from ....layers.graph import Graph
+from ....typing import Array
 from ..export_graph import ExportGraph, ExportValue, Place
 from .table import exports
 
@@ -45,10 +46,19 @@ def write_nodes(graph: ExportGraph, layer: Graph, key: str, given: dict[str, str
     names = {"": "", **given, **{name: join(key, name) for name in learned}}
     names |= {name: graph.new_name(join(key, name)) for name in layer.constants}
     used = {name for node in layer.nodes for name in node.inputs} | set(layer.outputs)
-    graph.initializers |= {names[k]: a for k, a in {**learned, **layer.constants}.items() if k in used}
+    for name, array in {**learned, **layer.constants}.items():
+        if name in used and _looks_learned(array) and name in layer.constants:
+            graph.add(f"{names[name]}.Constant", "Constant", (), (names[name],), {"value": array})
+        elif name in used:
+            graph.initializers[names[name]] = array
     for node in layer.nodes:
         names |= {name: graph.new_name(join(key, name)) for name in node.outputs if name}
         operation, inputs = node.operation, [names[name] for name in node.inputs]
         outputs = [names[name] for name in node.outputs]
         graph.add(join(key, node.name), operation.op_type, inputs, outputs, operation.attributes)
     return names
+
+
+def _looks_learned(array: Array) -> bool:
+    """Whether this would be taken for a parameter if it were an initializer: floating numbers, and no single one."""
+    return array.dtype.kind == "f" and array.ndim > 0
