@@ -16,6 +16,7 @@ from cnn_from_scratch.errors import FormatError
 from cnn_from_scratch.formats import load_metadata, load_model, save_model
 from cnn_from_scratch.formats.architecture import registry
 from cnn_from_scratch.formats.document import digest
+from cnn_from_scratch.formats.onnx.registry import Node, make_operation
 from cnn_from_scratch.formats.saved_model import ENTRY
 from cnn_from_scratch.formats.tensors import read_tensors, write_tensors
 from cnn_from_scratch.layers import (
@@ -24,12 +25,14 @@ from cnn_from_scratch.layers import (
     Conv2d,
     Dropout,
     Flatten,
+    GraphNode,
     Layer,
     Linear,
     MaxPool2d,
     ReLU,
     Residual,
     Sequential,
+    ValueInfo,
 )
 from cnn_from_scratch.models import MODELS
 
@@ -82,6 +85,10 @@ VALUES = {
     "body": ReLU(),
     "layers": {"a": ReLU(), "b": Linear(2, 2)},
     "branches": {"a": ReLU(), "b": Flatten(2)},
+    "nodes": [GraphNode("sum", make_operation(Node("Add", "sum", {}, 18, 2, 1)), ("x", "w"), ("y",))],
+    "inputs": [ValueInfo("x", np.dtype(np.float32), ("N", 2))],
+    "outputs": ["y"],
+    "initializers": {"w": np.array([1.0, 2.0], np.float32)},
 }
 """For arguments without default, and for some that have one."""
 

@@ -28,6 +28,7 @@ from cnn_from_scratch.layers import (
     Flatten,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
+    Graph,
     GroupNorm,
     Identity,
     Layer,
@@ -167,7 +168,7 @@ def example(row: Row, count: int, dtype: type = np.float32) -> np.ndarray:
 
 
 def test_the_table_is_complete():
-    base = (Layer, Container, Sequential, Residual, Concat)
+    base = (Layer, Container, Sequential, Residual, Concat, Graph)
     offered = [value for value in (getattr(room, name) for name in room.__all__) if isinstance(value, type)]
     layers = {cls for cls in offered if issubclass(cls, Layer) and cls not in base}
     assert layers == {type(row.layer) for row in TABLE}

@@ -1,7 +1,8 @@
 """A model's layers as plain data, and back: the name of each layer and the arguments that make it again.
 
 ``{"type": "Conv2d", "config": {"in_channels": 1, "out_channels": 8, "kernel_size": 3, ...}}``; a container has other
-layers among its arguments. Names are looked up in a fixed list, so a file can ask for nothing but layers.
+layers among its arguments, a graph its nodes (see graph_spec.py). Names are looked up in a fixed list, so a file can ask
+for nothing but layers.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import numpy as np
 
 from .. import layers as room
 from ..errors import FormatError
-from ..layers import Container, Layer
+from ..layers import Container, Graph, Layer
 from ..layers.context import join
+from .graph_spec import build_graph, describe_graph, graph_size
 
 Spec: TypeAlias = dict[str, Any]
 """One layer as JSON."""
@@ -88,6 +90,8 @@ def describe(layer: Layer, known: Mapping[str, type[Layer]], key: str = "", dept
             f"save_model: layer {key!r} is of type {own}, which is not of this package; "
             f"give layers={{{own!r}: {own}}} to save_model, and to load_model when it is loaded"
         )
+    if isinstance(layer, Graph):
+        return {"type": name, "config": describe_graph(layer, key)}
     config = {argument: _plain(value, known, key, argument, depth) for argument, value in layer.config().items()}
     return {"type": name, "config": config}
 
@@ -130,7 +134,8 @@ def build(spec: Any, known: Mapping[str, type[Layer]], *, numbers: int) -> Layer
     """
     claimed, ours = 0, registry()
     for count, (kind, config) in enumerate(_walk(spec), 1):
-        claimed += _size(config) if kind in ours else 0
+        if kind in ours:
+            claimed += graph_size(config) if ours[kind] is Graph else _size(config)
         if count > MAX_LAYERS:
             raise FormatError(f"has more than {MAX_LAYERS} layers")
         if claimed > numbers + SPARE:
@@ -180,6 +185,8 @@ def _make(spec: Spec, known: Mapping[str, type[Layer]], key: str) -> Layer:
             f"layer {key!r} is of the unknown type {_short(name)} "
             "(a layer of your own is made known by load_model(path, layers={'Name': Class}))"
         )
+    if known[name] is Graph:
+        return build_graph(config, key)
     arguments = {argument: _value(value, known, key, argument) for argument, value in config.items()}
     parameters = inspect.signature(known[name]).parameters
     unknown = [argument for argument in arguments if argument not in parameters or argument == "rng"]

@@ -14,6 +14,7 @@ from ..layers import Layer
 from ..typing import Array
 from .architecture import build, describe, registry
 from .document import Described, Kind, read_described, write_described
+from .graph_spec import constants_of
 
 ENTRY = "cnn_from_scratch"
 """Where the description lies in the metadata of the file."""
@@ -69,7 +70,7 @@ def save_model(
     True
     """
     document = {"architecture": describe(model, registry(layers)), "metadata": _as_json(metadata or {})}
-    write_described(MODEL, path, document, model.params | model.buffers)
+    write_described(MODEL, path, document, model.params | model.buffers | constants_of(model))
 
 
 def load_model(path: str | os.PathLike[str], layers: Mapping[str, type[Layer]] | None = None) -> Layer:
@@ -155,7 +156,7 @@ def assemble(
 
 def _fill(path: str | os.PathLike[str], model: Layer, arrays: Mapping[str, Array]) -> None:
     """Write the arrays into the model's own, which must have the same keys, shapes and dtypes."""
-    own = model.params | model.buffers
+    own = model.params | model.buffers | constants_of(model)
     for problem, keys in (("lacks", own.keys() - arrays.keys()), ("has unknown", arrays.keys() - own.keys())):
         if keys:
             raise FormatError(f"{path}: {problem} {', '.join(sorted(keys)[:5])}{' ...' if len(keys) > 5 else ''}")

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import FormatError
 from ..formats.architecture import describe, registry
 from ..formats.document import Kind, read_described, write_described
+from ..formats.graph_spec import constants_of
 from ..formats.saved_model import assemble
 from ..layers import Layer
 from .copies import freeze_arrays
@@ -65,7 +66,7 @@ def save_trace(trace: Trace, path: Path, *, layers: Mapping[str, type[Layer]] | 
     (Trace(1 layers, x (1, 2), cross_entropy 0.1269, train=False), array([[0., 2.]], dtype=float32))
     """
     pool = Pool()
-    for key, array in (trace.model.params | trace.model.buffers).items():
+    for key, array in (trace.model.params | trace.model.buffers | constants_of(trace.model)).items():
         pool.name(array, MODEL + key)
     document = {"architecture": describe(trace.model, registry(layers)), "train": trace.train}
     document |= {name: encode(getattr(trace, name), pool, name) for name in ("loss_name", "loss", *WHOLE)}

@@ -114,6 +114,7 @@ class Graph(Container):
         trainable: Sequence[str] | None = None,
     ) -> None:
         Layer.__init__(self)
+        self.notes: tuple[str, ...] = ()  # what was changed when it was read from a file
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
         initializers = {name: _array(name, value) for name, value in initializers.items()}
         self.nodes = in_order(nodes, [value.name for value in inputs], initializers, outputs)
@@ -218,7 +219,7 @@ class Graph(Container):
         """The one output for the one input, node by node, as written."""
         source, target = self.single("forward")
         given = self._initializers() | {source.name: x}
-        self._check("forward", source, x)
+        self._check("forward", self._for_batch_of(x, source), x)
         seen = None if ctx.tap is None else self._shown_forward(ctx)
         found, caches = self._runner.forward(given, self._contexts(ctx), keep=True, seen=seen)
         return found[target], GraphCache(caches, ctx, x)
@@ -226,7 +227,7 @@ class Graph(Container):
     def compute(self, x: Array, ctx: Context) -> Array:
         """The output alone; every value is let go once it has been read for the last time."""
         source, target = self.single("forward")
-        self._check("forward", source, x)
+        self._check("forward", self._for_batch_of(x, source), x)
         return self._runner.forward(self._initializers() | {source.name: x}, self._contexts(ctx), keep=False)[0][target]
 
     def backward(
@@ -300,6 +301,13 @@ class Graph(Container):
             elif name not in given:
                 raise ValueError(f"run: input {name!r} is missing; the inputs are {', '.join(declared)}")
         return given | dict(values)
+
+    def _for_batch_of(self, x: Array, declared: ValueInfo) -> ValueInfo:
+        """What is declared; without its length of batch where x has another one and this can be shown not to matter."""
+        fixed, shape = declared.shape is not None and self.batch is not None, declared.shape or ()
+        if fixed and np.ndim(x) > 1 and len(x) != self.batch and self.keeps_batch(x.shape[1:]):
+            return declared._replace(shape=(None, *shape[1:]))
+        return declared
 
     def _check(self, function: str, declared: ValueInfo, x: Array) -> None:
         """Raise unless an input is as declared."""

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 
-from ..layers import Container, Layer
+from ..layers import Container, Graph, Layer
 from ..layers.context import join
 from ..layers.fusion import as_program
 from ..layers.program import Program
@@ -84,7 +84,8 @@ class ThreadTeam:
 
     def compute(self, x: Array, y: Array, place: Place, store: Store) -> StepResult:
         """See `compute_gradients`."""
-        return compute_gradients(self._model, x, y, self._loss, group=self._group, place=place, store=store)
+        group = self._group if self._model.keeps_batch(x.shape[1:]) else ALONE
+        return compute_gradients(self._model, x, y, self._loss, group=group, place=place, store=store)
 
 
 class ForkedTeam:
@@ -106,7 +107,9 @@ class ForkedTeam:
         self._group.start()
 
     def compute(self, x: Array, y: Array, place: Place, store: Store) -> StepResult:
-        """See `compute_gradients`."""
+        """See `compute_gradients`. A batch that must not be cut is computed here."""
+        if not self._model.keeps_batch(x.shape[1:]):
+            return compute_gradients(self._model, x, y, self._loss, place=place, store=store)
         if _fingerprint(self._model) != self._known:
             self.close()
             self._fork()
@@ -154,6 +157,8 @@ def _obstacle(model: Layer, loss: Loss) -> str | None:
     for layer in _layers(model):
         if not _ours(type(layer).__module__):
             return f"{type(layer).__name__} is a layer of your own"
+        if isinstance(layer, Graph) and not all(_ours(type(node.operation).__module__) for node in layer.nodes):
+            return "a graph has operations of your own"
     if not _ours(getattr(loss.forward, "func", loss.forward).__module__):
         return f"{loss.name} is a loss of your own"
     return None
