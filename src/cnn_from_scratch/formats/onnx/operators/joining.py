@@ -128,7 +128,10 @@ class Split(NodeOperation):
         size = -(-whole // count)
         if whole % count and not self._uneven:
             raise ShapeError(f"Split: {whole} cannot be cut into {count} equal parts")
-        return tuple(min(size, max(0, whole - i * size)) for i in range(count))
+        last = whole - size * (count - 1)
+        if last < 0:
+            raise ShapeError(f"Split: {whole} cannot be cut into {count} parts of {size}, the last one shorter")
+        return (*(size,) * (count - 1), last)
 
     def backward(self, doutputs: Values, cache: SplitCache, wanted: Sequence[bool]) -> tuple[Array | None, ...]:
         """The gradients side by side; zeros for a part that nobody uses."""

@@ -35,7 +35,7 @@ class Slice(PureOperation):
         if node.opset < 10:
             starts = require(node, "starts", integers(node, "starts"))
             ends = require(node, "ends", integers(node, "ends"))
-            self._given = starts, ends, integers(node, "axes", range(len(starts)))
+            self._given = starts, ends, integers(node, "axes", tuple(range(len(starts))))
 
     def compute(self, x: Array, *inputs: Array | None) -> tuple[Array, SliceCache]:
         """A view."""
