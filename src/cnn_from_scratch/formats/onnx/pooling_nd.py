@@ -110,7 +110,7 @@ def window_sums(x: Array, window: Window) -> Array:
     Examples
     --------
     >>> window_sums(np.array([[[1.0, 2.0, 4.0, 8.0]]]), Window((2,), (1,), ((1, 0),), (2,)))
-    array([[[2., 5., 10.]]])
+    array([[[ 2.,  5., 10.]]])
     """
     for i in range(x.ndim - 2):
         before, (length, after) = math.prod(x.shape[: i + 2]), (x.shape[i + 2], math.prod(x.shape[i + 3 :]))

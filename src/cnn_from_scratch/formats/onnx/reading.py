@@ -249,8 +249,10 @@ def _operations(nodes: Sequence[Placed]) -> list[Operation]:
             found.append(make_operation(placed.node))
         except UnsupportedOpError as error:
             missing.append((placed.node.op_type, error))
-        except ShapeError as error:
-            raise FormatError(str(error)) from error
+        except FormatError:
+            raise
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:  # attributes that nobody expects
+            raise FormatError(f"node {placed.node.name!r} ({placed.node.op_type}): {error}") from error
     if missing:
         others = sorted({op_type for op_type, _ in missing[1:]} - {missing[0][0]})
         raise UnsupportedOpError(f"{missing[0][1]}" + (f"; nor are {', '.join(others)}" if others else ""))
