@@ -14,14 +14,15 @@ from ladder import REAL_DATA
 from PIL import Image
 
 from cnn_from_scratch import __version__
-from cnn_from_scratch.cli import errors, saved_run, summary
+from cnn_from_scratch.cli import errors, saved_run
+from cnn_from_scratch.cli.catalogue import usual_input
 from cnn_from_scratch.cli.saved_run import load_run, run_metadata
 from cnn_from_scratch.cli.source import PixelSource, normalization_of
 from cnn_from_scratch.data import Examples, Normalization, RandomFlip, fit_picture, load_digits, prepare_small_digit
 from cnn_from_scratch.errors import FormatError
 from cnn_from_scratch.formats import save_model
 from cnn_from_scratch.layers import Flatten, GlobalAvgPool2d, Linear, Sequential
-from cnn_from_scratch.models import MODELS
+from cnn_from_scratch.models import IMAGENET_PARAMETERS, MODELS
 from cnn_from_scratch.training import evaluate
 
 # --- evaluate -------------------------------------------------------------------------------------------------------
@@ -163,10 +164,13 @@ def test_summary_lists_the_networks():
     output = cnn("summary").output
     for name, make in MODELS.items():
         (line,) = [line for line in output.splitlines() if line.startswith(f"{name} ")]
-        size = summary.INPUTS.get(name, (3, 32, 32))
+        size = usual_input(name)
+        assert "x".join(map(str, size)) in line
+        if name in IMAGENET_PARAMETERS:  # the tests of the models hold these to what is there
+            assert f" {IMAGENET_PARAMETERS[name]:,} " in line
+            continue
         count = sum(array.size for array in make(in_channels=size[0]).params.values())
         assert f"{count:,}" in line
-        assert "x".join(map(str, size)) in line
         assert make(in_channels=size[0]).output_shape(size) == (10,)
 
 
@@ -181,6 +185,11 @@ def test_summary_of_a_network():
     output = cnn("summary", "vgg_small", "--input", "1x16x16").output
     assert output.count("conv1") == 1
     assert "for one example (1, 16, 16) in float32" in output
+
+
+def test_summary_of_a_network_for_photographs():
+    output = cnn("summary", "squeezenet1_1").output
+    assert "for one example (3, 224, 224) in float32; 1,235,496 parameters take 4.7 MiB" in output
 
 
 def test_summary_of_a_run(run):

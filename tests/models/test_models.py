@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from cnn_from_scratch.layers import Context, Dropout, MaxPool2d
-from cnn_from_scratch.models import MODELS, digits_cnn, mnist_cnn, resnet20, vgg_small
+from cnn_from_scratch.models import (
+    IMAGENET_MODELS,
+    IMAGENET_PARAMETERS,
+    MODELS,
+    digits_cnn,
+    mnist_cnn,
+    resnet20,
+    vgg_small,
+)
 from cnn_from_scratch.ops import cross_entropy_backward, cross_entropy_forward, to_hwnc
 from cnn_from_scratch.optim import SGD
 from cnn_from_scratch.randomness import Place
@@ -37,11 +45,13 @@ PARAMETERS = {
 
 
 def test_every_model_is_listed():
-    assert MODELS.keys() == SHAPES.keys() == PARAMETERS.keys()
+    assert SHAPES.keys() == PARAMETERS.keys()
+    assert IMAGENET_MODELS.keys() == IMAGENET_PARAMETERS.keys()  # these have a file of tests for themselves
+    assert MODELS.keys() == SHAPES.keys() | IMAGENET_MODELS.keys()
     assert {name: function.__name__ for name, function in MODELS.items()} == {name: name for name in MODELS}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SHAPES)
 def test_parameters_and_shapes(name):
     model = MODELS[name]()
     table = model.summary(SHAPES[name])
@@ -55,18 +65,18 @@ def test_parameters_and_shapes(name):
     assert np.isfinite(logits).all()
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SHAPES)
 def test_number_in_the_docstring_is_right(name):
     assert f"{PARAMETERS[name]:,} parameters" in MODELS[name].__doc__
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SHAPES)
 def test_channels_and_classes(name):
     C, H, W = SHAPES[name]
     assert MODELS[name](in_channels=2, num_classes=7).output_shape((2, H, W)) == (7,)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SHAPES)
 def test_the_seed_decides_every_parameter(name):
     first, again, other = MODELS[name](), MODELS[name](seed=0), MODELS[name](seed=1)
     np.testing.assert_equal(first.params, again.params)
@@ -74,7 +84,7 @@ def test_the_seed_decides_every_parameter(name):
     assert changed == [key for key, value in first.params.items() if value.ndim > 1]  # all weights but batch norm's
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SHAPES)
 def test_signals_neither_die_nor_explode(name):
     model = MODELS[name]()
     x = np.random.default_rng(0).standard_normal((8, *SHAPES[name])).astype(np.float32)
@@ -96,7 +106,7 @@ def one_step(model, x, y, optimizer):
     return float(loss)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SHAPES)
 def test_a_step_downhill_lowers_the_loss(name):
     model, optimizer = MODELS[name](), SGD(0.001)
     rng = np.random.default_rng(0)

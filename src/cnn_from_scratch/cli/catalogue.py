@@ -1,4 +1,4 @@
-"""Data sets by the names that the command line uses; anything else is a folder of pictures."""
+"""Data sets by the names that the command line uses, and what its networks are made for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..data import Dataset, load_cifar10, load_digits, load_fashion_mnist, load_image_folder, load_mnist
 from ..data.places import data_root
+from ..models import IMAGENET_MODELS
 
 LOADERS: dict[str, Callable[[Path | None], Dataset]] = {
     "digits": lambda data_dir: load_digits(),
@@ -14,6 +15,15 @@ LOADERS: dict[str, Callable[[Path | None], Dataset]] = {
     "fashion-mnist": load_fashion_mnist,
     "cifar10": load_cifar10,
 }
+
+MODEL_INPUTS = {"digits_cnn": (1, 8, 8), "lenet5": (1, 28, 28), "mnist_cnn": (1, 28, 28)} | dict.fromkeys(
+    IMAGENET_MODELS, (3, 224, 224)
+)
+
+
+def usual_input(model: str) -> tuple[int, int, int]:
+    """The shape (C, H, W) of what a network of this package is usually shown."""
+    return MODEL_INPUTS.get(model, (3, 32, 32))
 
 
 def load_dataset(name: str, *, data_dir: Path | None = None, size: tuple[int, int] | None = None) -> Dataset:

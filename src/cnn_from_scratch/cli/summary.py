@@ -7,9 +7,6 @@ from typing import Annotated
 
 import typer
 
-INPUTS = {"digits_cnn": (1, 8, 8), "lenet5": (1, 28, 28), "mnist_cnn": (1, 28, 28)}
-"""What a model is usually shown; (3, 32, 32) for the others."""
-
 
 def summary(
     model: Annotated[
@@ -33,13 +30,14 @@ def summary(
     """
     from ..layers import summarize
     from ..models import MODELS
+    from .catalogue import usual_input
     from .saved_run import load_run
 
     wanted = None if shape is None else _shape(shape)
     if model is None:
         _list_models()
     elif model in MODELS:
-        size = wanted or INPUTS.get(model, (3, 32, 32))
+        size = wanted or usual_input(model)
         typer.echo(summarize(MODELS[model](in_channels=size[0]), size))
     else:
         try:
@@ -59,14 +57,17 @@ def _shape(text: str) -> tuple[int, int, int]:
 
 def _list_models() -> None:
     """Every network with its size and its first sentence."""
-    from ..models import MODELS
+    from ..models import IMAGENET_PARAMETERS, MODELS
+    from .catalogue import usual_input
     from .output import plain_table, print_table
 
     table = plain_table("model", "input", "parameters")
     table.add_column("", justify="left")
     for name, make in MODELS.items():
-        size = INPUTS.get(name, (3, 32, 32))
-        parameters = sum(array.size for array in make(in_channels=size[0]).params.values())
+        size = usual_input(name)
+        parameters = IMAGENET_PARAMETERS.get(name)  # to make the largest of them takes seconds
+        if parameters is None:
+            parameters = sum(array.size for array in make(in_channels=size[0]).params.values())
         about = (make.__doc__ or "").split("\n")[0]
         table.add_row(name, "x".join(map(str, size)), f"{parameters:,}", about)
     print_table(table)

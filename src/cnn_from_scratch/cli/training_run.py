@@ -24,9 +24,9 @@ from ..training import (
     evaluate,
     fit,
 )
+from .catalogue import usual_input
 from .recipes import AUGMENTATIONS, Recipe
 from .source import PixelSource, normalization_of
-from .summary import INPUTS
 
 
 class Trained(NamedTuple):
@@ -87,7 +87,7 @@ def build_model(recipe: Recipe, dataset: Dataset, *, seed: int) -> Sequential:
     try:
         model.output_shape(dataset.train.x.shape[1:])
     except ShapeError as error:
-        _, H, W = INPUTS.get(recipe.model, (3, 32, 32))
+        _, H, W = usual_input(recipe.model)
         raise ShapeError(f"{error}; the model {recipe.model} is made for images of {H} x {W}") from error
     return model
 

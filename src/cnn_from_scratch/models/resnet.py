@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..layers import BatchNorm2d, Conv2d, Flatten, GlobalAvgPool2d, Linear, ReLU, Residual, Sequential
+from ..layers import BatchNorm2d, Flatten, GlobalAvgPool2d, Linear, ReLU, Sequential
+from .residual_blocks import basic_block, conv3x3, stage
 
 
 def resnet20(in_channels: int = 3, num_classes: int = 10, *, seed: int = 0) -> Sequential:
@@ -30,43 +31,14 @@ def resnet20(in_channels: int = 3, num_classes: int = 10, *, seed: int = 0) -> S
     """
     return Sequential(
         {
-            "conv1": _conv3x3(in_channels, 16),
+            "conv1": conv3x3(in_channels, 16),
             "bn1": BatchNorm2d(16),
             "relu": ReLU(),
-            "layer1": _stage(16, 16, stride=1),  # (16, 32, 32)
-            "layer2": _stage(16, 32, stride=2),  # (32, 16, 16)
-            "layer3": _stage(32, 64, stride=2),  # (64, 8, 8)
+            "layer1": stage(basic_block, 16, 16, count=3, stride=1),  # (16, 32, 32)
+            "layer2": stage(basic_block, 16, 32, count=3, stride=2),  # (32, 16, 16)
+            "layer3": stage(basic_block, 32, 64, count=3, stride=2),  # (64, 8, 8)
             "avgpool": GlobalAvgPool2d(),
             "flatten": Flatten(),
             "fc": Linear(64, num_classes, weight_init="lecun_normal"),
         }
     ).initialize(seed)
-
-
-def _stage(channels: int, filters: int, *, stride: int) -> Sequential:
-    """Three blocks; the first one brings the channels and the size to what the others have."""
-    return Sequential(_block(channels, filters, stride), _block(filters, filters, 1), _block(filters, filters, 1))
-
-
-def _block(channels: int, filters: int, stride: int) -> Sequential:
-    """relu(body(x) + shortcut(x)); body and sum have no name of their own, so that keys stay torchvision's."""
-    body = Sequential(
-        {
-            "conv1": _conv3x3(channels, filters, stride),
-            "bn1": BatchNorm2d(filters),
-            "relu": ReLU(),
-            "conv2": _conv3x3(filters, filters),
-            "bn2": BatchNorm2d(filters),
-        }
-    )
-    downsample = None
-    if stride != 1 or channels != filters:
-        narrow = Conv2d(channels, filters, 1, stride=stride, bias=False, weight_init="he_normal")
-        downsample = Sequential(narrow, BatchNorm2d(filters))
-    return Sequential(
-        {"": Residual(body, downsample, body_name="", shortcut_name="downsample"), "relu2": ReLU()},
-    )
-
-
-def _conv3x3(channels: int, filters: int, stride: int = 1) -> Conv2d:
-    return Conv2d(channels, filters, 3, stride=stride, padding=1, bias=False, weight_init="he_normal")
