@@ -1,4 +1,4 @@
-"""ONNX's operators beside onnxruntime, one node at a time: every version with a meaning of its own, every dtype it has."""
+"""ONNX's operators beside onnxruntime, one node at a time: each version with a meaning of its own, every dtype."""
 
 from __future__ import annotations
 
@@ -147,9 +147,7 @@ def test_prelu(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("op_type", ["Softmax", "LogSoftmax"])
-@pytest.mark.parametrize(
-    ("opset", "axis"), [*itertools.product((8, 11), (0, 1, 2, 3)), *((13, a) for a in range(-4, 4))]
-)
+@pytest.mark.parametrize(("opset", "axis"), [*itertools.product((8, 11, 13), (0, 1, 2, 3)), (11, -2), (13, -3)])
 def test_softmax(op_type: str, opset: int, axis: int) -> None:
     assert_same(op_type, IMAGES * 5, opset=opset, axis=axis)
     assert_same(op_type, IMAGES * 5, opset=opset)
