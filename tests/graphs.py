@@ -1,4 +1,4 @@
-"""Graphs for tests: small operations of our own with hand-written gradients, and our models written out as ONNX nodes."""
+"""Graphs for tests: small operations with hand-written gradients, and our models written out as ONNX nodes."""
 
 from __future__ import annotations
 

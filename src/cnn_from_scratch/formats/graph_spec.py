@@ -81,8 +81,8 @@ def build_graph(spec: Any, key: str) -> Graph:
     try:
         nodes = [_node(entry, key) for entry in spec["nodes"]]
         graph = Graph(nodes, inputs, spec["outputs"], initializers, trainable=spec["trainable"])
-    except FormatError:
-        raise
+    except FormatError as error:
+        raise FormatError(f"graph {key!r}: {str(error).removeprefix(f'graph {key!r}: ')}") from error
     except Exception as error:  # an operator meets attributes that no exporter would write
         raise FormatError(f"graph {key!r} cannot be made: {type(error).__name__}: {error}") from error
     graph.notes = tuple(spec["notes"])

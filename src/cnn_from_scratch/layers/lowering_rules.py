@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..errors import CnnError
+from ..typing import Pair
 from .activations import ELU, LeakyReLU, PReLU, ReLU, ReLU6
 from .adaptive import GlobalAvgPool2d, GlobalMaxPool2d
 from .base import Layer, Shape
@@ -61,10 +62,10 @@ class NodeCase(NamedTuple):
         """Of the operation."""
         return self.node.operation.opset
 
-    def pair(self, name: str, default: int) -> tuple[int, int]:
-        """Two numbers, for rows and columns."""
+    def pair(self, name: str, default: int) -> Pair:
+        """Two numbers, for rows and columns; one where they are the same."""
         rows, columns = self.get(name, (default, default))
-        return int(rows), int(columns)
+        return int(rows) if rows == columns else (int(rows), int(columns))
 
     def ints(self, name: str, place: int) -> list[int] | None:
         """Numbers from an attribute or a constant input."""
@@ -114,7 +115,9 @@ def _padding(case: NodeCase) -> Any:
     mode = case.get("auto_pad", "NOTSET")
     if mode == "NOTSET":
         top, left, bottom, right = (int(n) for n in case.get("pads", (0, 0, 0, 0)))
-        return ((top, bottom), (left, right)) if top or left or bottom or right else 0
+        if top == bottom and left == right:
+            return top if top == left else (top, left)
+        return ((top, bottom), (left, right))
     return {"VALID": "valid", "SAME_UPPER": "same"}.get(mode)
 
 
@@ -124,7 +127,8 @@ def _conv(case: NodeCase) -> Made | None:
         return None
     F, C, KH, KW = weight.shape
     G = int(case.get("group", 1))
-    layer = Conv2d(G, G, (KH, KW), case.pair("strides", 1), padding, case.pair("dilations", 1), G, bias is not None)
+    kernel = KH if KH == KW else (KH, KW)
+    layer = Conv2d(G, G, kernel, case.pair("strides", 1), padding, case.pair("dilations", 1), G, bias is not None)
     layer.in_channels, layer.out_channels = C * G, F  # made small: its numbers are those of the graph
     return Made(layer, {"weight": weight.tied} | _optional("bias", bias), {})
 
@@ -174,18 +178,25 @@ def _max_pool(case: NodeCase) -> Made | None:
     padding = _padding(case)
     if padding is None or len(case.x) != 3:
         return None
-    kernel, strides, dilations = case.pair("kernel_shape", 1), case.pair("strides", 1), case.pair("dilations", 1)
-    return Made(MaxPool2d(kernel, strides, padding, dilations, ceil_mode=bool(case.get("ceil_mode", 0))), {}, {})
+    kernel, dilations = case.pair("kernel_shape", 1), case.pair("dilations", 1)
+    ceil_mode = bool(case.get("ceil_mode", 0))
+    return Made(MaxPool2d(kernel, _stride(case), padding, dilations, ceil_mode=ceil_mode), {}, {})
+
+
+def _stride(case: NodeCase) -> Pair | None:
+    """As our layers have it: None for the size of the kernel."""
+    stride = case.pair("strides", 1)
+    return None if stride == case.pair("kernel_shape", 1) else stride
 
 
 def _avg_pool(case: NodeCase) -> Made | None:
     """Windows that hang over the edge are counted in more than one way: they stay with the operator."""
     padding = _padding(case)
-    odd = case.get("ceil_mode", 0) or case.pair("dilations", 1) != (1, 1) or padding == "same"
+    odd = case.get("ceil_mode", 0) or case.pair("dilations", 1) != 1 or padding == "same"
     if padding is None or odd or len(case.x) != 3:
         return None
     counts = bool(case.get("count_include_pad", 0))
-    return Made(AvgPool2d(case.pair("kernel_shape", 1), case.pair("strides", 1), padding, False, counts), {}, {})
+    return Made(AvgPool2d(case.pair("kernel_shape", 1), _stride(case), padding, False, counts), {}, {})
 
 
 def _flatten(case: NodeCase) -> Made | None:
