@@ -11,6 +11,7 @@ from .download import DownloadError
 from .folder import load_image_folder
 from .garment_image import prepare_garment
 from .idx import read_idx
+from .imagenet_image import IMAGENET_NORMALIZATION, prepare_imagenet
 from .ink import find_ink
 from .mnist import load_fashion_mnist, load_mnist
 from .picture import Picture, as_pixels, fit_picture
@@ -18,6 +19,7 @@ from .small_digit_image import prepare_small_digit
 from .splits import stratified_folds, stratified_split
 
 __all__ = [
+    "IMAGENET_NORMALIZATION",
     "ArrayData",
     "Augment",
     "Batch",
@@ -49,6 +51,7 @@ __all__ = [
     "load_mnist",
     "prepare_digit",
     "prepare_garment",
+    "prepare_imagenet",
     "prepare_small_digit",
     "read_idx",
     "scale",
