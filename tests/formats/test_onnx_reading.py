@@ -10,7 +10,7 @@ import pytest
 
 from cnn_from_scratch import load_onnx
 from cnn_from_scratch.errors import CnnError, FormatError, LimitError, MissingPackageError, UnsupportedOpError
-from cnn_from_scratch.formats.onnx import Node, make_operation, operator, reading, supported_operators
+from cnn_from_scratch.formats.onnx import Node, description, make_operation, operator, reading, supported_operators
 from cnn_from_scratch.formats.onnx.registry import NEWEST_OPSET
 from cnn_from_scratch.formats.onnx.tensors import tensor_array
 
@@ -188,6 +188,15 @@ def test_constants_become_initializers(load, attribute, expected):
     assert found.dtype == (np.float32 if "float" in next(iter(attribute)) or "value" in attribute else np.int64)
 
 
+def test_constants_are_not_learned_where_there_are_weights(load):
+    """Some programs write every weight as a constant; then these are what there is to learn."""
+    factor = numpy_helper.from_array(np.array([2.0, 3.0], np.float32))
+    nodes = [helper.make_node("Constant", [], ["c"], value=factor), helper.make_node("Mul", ["x", "c"], ["z"])]
+    graph = load(model([*nodes, helper.make_node("Add", ["z", "w"], ["y"])], {"w": np.ones(2, np.float32)}))
+    assert (list(graph.params), list(graph.constants)) == (["w"], ["c"])
+    assert list(load(model(nodes, outputs=["z"])).params) == ["c"]
+
+
 def test_constants_that_are_none(load):
     for attributes, message in [
         ({}, "must have one attribute, one output and no input"),
@@ -331,7 +340,7 @@ def test_truncated_files_and_flipped_bits_give_errors_of_ours_or_a_graph(load):
 
 
 def test_limits_are_checked_first(load, monkeypatch):
-    monkeypatch.setattr(reading, "MAX_NODES", 2)
+    monkeypatch.setattr(description, "MAX_NODES", 2)
     with pytest.raises(LimitError, match=r"model\.onnx: has 3 nodes; at most 2 are accepted"):
         load(small())
     monkeypatch.setattr(reading, "MAX_BYTES", 100)

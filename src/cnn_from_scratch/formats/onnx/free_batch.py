@@ -9,39 +9,17 @@ if it cannot.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from ...errors import ShapeError
 from ...layers.graph import ValueInfo
 from ...typing import Array
+from .description import Described, Placed
 from .registry import Node
 
 FREE = "batch"
 """How the free axis is called."""
-
-
-class Placed(NamedTuple):
-    """A node, and the values it reads and makes."""
-
-    node: Node
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-
-
-class Described(NamedTuple):
-    """A graph before its operations are made."""
-
-    nodes: list[Placed]
-    inputs: list[ValueInfo]
-    outputs: list[str]
-    initializers: dict[str, Array]  # and the values of Constant nodes
-    fixed: frozenset[str] = frozenset()  # which of them are those of Constant nodes
-
-    def required(self) -> list[ValueInfo]:
-        """The inputs that must be given: an initializer of the same name is a default."""
-        return [info for info in self.inputs if info.name not in self.initializers]
 
 
 def declared_batch(graph: Described) -> int | None:

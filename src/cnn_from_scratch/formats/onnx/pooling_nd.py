@@ -103,6 +103,11 @@ def max_pool_nd_indices(cache: MaxPoolNdCache) -> Array:
 # --- sums -----------------------------------------------------------------------------------------------------------
 
 
+def widened(x: Array) -> Array:
+    """float16 as float32, in which sums are made."""
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
 @float_op("x")
 def window_sums(x: Array, window: Window) -> Array:
     """The sum over each window of (N, C, *lengths); padding counts as zeros.
