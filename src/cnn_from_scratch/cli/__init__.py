@@ -1,4 +1,4 @@
-"""One command, `cnn`: train, evaluate, predict, show, explain, summary, data."""
+"""One command, `cnn`: train, evaluate, predict, show, explain, summary, import, export, data."""
 
 from __future__ import annotations
 

@@ -10,6 +10,8 @@ from .data import data
 from .errors import PlainErrors
 from .evaluate import evaluate
 from .explain import explain
+from .export import export
+from .import_model import import_model
 from .predict import predict
 from .show import show
 from .summary import summary
@@ -52,4 +54,6 @@ app.command()(predict)
 app.command()(show)
 app.command()(explain)
 app.command()(summary)
+app.command("import")(import_model)
+app.command()(export)
 app.command()(data)

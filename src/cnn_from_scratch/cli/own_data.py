@@ -73,8 +73,10 @@ def dataset_of(run: Run, data_dir: Path | None) -> Dataset:
     Raises
     ------
     FormatError
-        If its classes are not those of the run.
+        If its classes are not those of the run, or the run knows of none.
     """
+    if not run.dataset:
+        raise FormatError(f"{run.path}: does not say which data set it is for; cnn import {run.path} --data NAME does")
     dataset = load_dataset(run.dataset, data_dir=data_dir, size=run.input_shape[1:])
     if dataset.classes != run.classes:
         raise FormatError(f"{run.path}: was trained on other classes than {run.dataset} has now")

@@ -9,7 +9,9 @@ import typer
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="The folder of a run, or its model.safetensors.", show_default=False)],
+    run: Annotated[
+        Path, typer.Argument(help="The folder of a run, its model.safetensors, or an ONNX file.", show_default=False)
+    ],
     images: Annotated[list[Path], typer.Argument(help="Picture files of any size or colour.", show_default=False)],
     top: Annotated[int, typer.Option(min=1, help="How many classes to name.")] = 3,
     show: Annotated[bool, typer.Option("--show", help="Draw what the network sees.")] = False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,9 +10,11 @@ from ..data import Normalization, fit_picture, prepare_digit, prepare_garment, p
 from ..data.picture import Picture
 from ..errors import FormatError
 from ..formats import load_metadata, load_model
-from ..layers import Layer
+from ..layers import Layer, Sequential, Softmax
+from ..layers.graph import Graph
 from ..ops import softmax_forward
 from ..typing import Array
+from .model_file import is_foreign
 from .run_folder import MODEL
 
 LARGEST = 4096
@@ -54,27 +56,43 @@ class Run(NamedTuple):
 
     def predict(self, images: Array) -> Array:
         """Probabilities (N, classes) for prepared images (N, C, H, W)."""
-        return softmax_forward(self.model.predict(self.normalization.apply(images)))[0]
+        scores = self.model.predict(self.normalization.apply(images))
+        return scores if ends_in_softmax(self.model) else softmax_forward(scores)[0]
 
 
 def load_run(path: str | Path) -> Run:
-    """A run by its folder, or by the file of its model.
+    """A run by its folder, or by the file of its model, which may be an ONNX file.
 
     Raises
     ------
     FileNotFoundError
         If there is no such run.
     FormatError
-        If the file is damaged, or was not written by `cnn train`.
+        If the file is damaged, or is no classifier of images.
     """
     file = Path(path) / MODEL if Path(path).is_dir() else Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"{path} is no run: there is no {MODEL} in it")
+    if is_foreign(file):
+        from .foreign import foreign_run
+
+        return foreign_run(file)[0]
     metadata = load_metadata(file)
+    return run_of(file, load_model(file), metadata, "was not written by cnn train")
+
+
+def run_of(file: Path, model: Layer, metadata: Mapping[str, Any], complaint: str) -> Run:
+    """A model and what is known of it.
+
+    Raises
+    ------
+    FormatError
+        If something is missing or does not fit; it begins with the file and the complaint.
+    """
     try:
         run = Run(
             path=file,
-            model=load_model(file),
+            model=model,
             dataset=str(metadata["dataset"]),
             classes=tuple(map(str, metadata["classes"])),
             input_shape=_triple(metadata["input_shape"]),
@@ -85,8 +103,24 @@ def load_run(path: str | Path) -> Run:
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, FormatError):
             raise
-        raise FormatError(f"{file}: was not written by cnn train: {type(error).__name__}: {error}") from error
+        raise FormatError(f"{file}: {complaint}: {type(error).__name__}: {error}") from error
     return run
+
+
+def ends_in_softmax(model: Layer) -> bool:
+    """Whether the model gives probabilities by itself.
+
+    Examples
+    --------
+    >>> from cnn_from_scratch.layers import Linear, Sequential, Softmax
+    >>> ends_in_softmax(Sequential(Linear(2, 3), Sequential(Softmax()))), ends_in_softmax(Linear(2, 3))
+    (True, False)
+    """
+    if isinstance(model, Graph):
+        return any(model.outputs[0] in node.outputs and node.operation.op_type == "Softmax" for node in model.nodes)
+    if isinstance(model, Sequential) and len(model):
+        return ends_in_softmax(model[-1])
+    return isinstance(model, Softmax)
 
 
 def _check(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ import typer
 def summary(
     model: Annotated[
         str | None,
-        typer.Argument(help="A run, or the name of a network; without it, all networks.", show_default=False),
+        typer.Argument(help="A run, an ONNX file, or the name of a network; alone, all networks.", show_default=False),
     ] = None,
     shape: Annotated[
         str | None,
@@ -27,18 +28,23 @@ def summary(
     cnn summary resnet20 --input 3x64x64
 
     cnn summary runs/digits-1
+
+    cnn summary network.onnx
     """
     from ..layers import summarize
     from ..models import MODELS
     from .catalogue import usual_input
+    from .model_file import is_foreign
     from .saved_run import load_run
 
-    wanted = None if shape is None else _shape(shape)
+    wanted = None if shape is None else read_shape(shape)
     if model is None:
         _list_models()
     elif model in MODELS:
         size = wanted or usual_input(model)
         typer.echo(summarize(MODELS[model](in_channels=size[0]), size))
+    elif is_foreign(Path(model)) and Path(model).is_file():
+        _summarize_file(Path(model), wanted)
     else:
         try:
             run = load_run(model)
@@ -47,12 +53,26 @@ def summary(
         typer.echo(summarize(run.model, wanted or run.input_shape))
 
 
-def _shape(text: str) -> tuple[int, int, int]:
+def read_shape(text: str) -> tuple[int, int, int]:
+    """A shape as in 3x64x64."""
     found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})x([1-9]\d{0,4})", text)
     if found is None:
         raise typer.BadParameter(f"{text!r} is not a shape as in 3x64x64.", param_hint="--input")
     C, H, W = map(int, found.groups())
     return C, H, W
+
+
+def _summarize_file(path: Path, wanted: tuple[int, int, int] | None) -> None:
+    """The nodes of a graph, which need not be a classifier of images."""
+    from ..errors import FormatError
+    from ..layers import summarize
+    from .model_file import open_model
+
+    found = open_model(path)
+    shape = wanted or found.input_shape
+    if shape is None:
+        raise FormatError(f"{path}: does not say how large its input is; --input CxHxW does")
+    typer.echo(summarize(found.model, shape))
 
 
 def _list_models() -> None:
