@@ -10,10 +10,10 @@ from command_line import cnn, draw_one
 
 from cnn_from_scratch.cli.model_file import open_model
 from cnn_from_scratch.cli.saved_run import load_run, run_metadata
-from cnn_from_scratch.data import Normalization
+from cnn_from_scratch.data import Normalization, prepare_imagenet
 from cnn_from_scratch.formats import load_metadata, load_model, read_state_dict, save_model, save_onnx, save_safetensors
 from cnn_from_scratch.layers import Conv2d, Flatten, GlobalAvgPool2d, Linear, ReLU, Sequential, Softmax
-from cnn_from_scratch.models import digits_cnn, resnet20
+from cnn_from_scratch.models import digits_cnn, resnet20, squeezenet1_1
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install '.[test]'")
 
@@ -198,13 +198,16 @@ def test_weights_of_torch_save(tmp_path):
         )
 
 
-def test_photographs_are_normalized_as_torchvision_does():
-    from cnn_from_scratch.models import squeezenet1_1
-
+def test_photographs_are_prepared_as_torchvision_does(tmp_path):
     save_safetensors(squeezenet1_1(num_classes=5), "w.safetensors")
     output = cnn("import", "w.safetensors", "--model", "squeezenet1_1", "--out", "run").output
     assert "images      3x224x224\nclasses     5: 0, 1, 2 ...\n" in output
-    assert "then (x - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)\n" in output
+    assert "prepared as imagenet, then (x - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)\n" in output
+    picture = draw_one(tmp_path / "one.png")
+    np.testing.assert_array_equal(load_run("run").prepare(picture), prepare_imagenet(picture))
+    smaller = ["--input", "3x64x64", "--out", "smaller"]
+    output = cnn("import", "w.safetensors", "--model", "squeezenet1_1", *smaller).output
+    assert "prepared as picture, then (x - (0.485" in output
 
 
 # --- summary --------------------------------------------------------------------------------------------------------

@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..data import Normalization
+from ..data import IMAGENET_NORMALIZATION
 from ..errors import FormatError, ShapeError
 from ..layers import Layer
 from ..models import IMAGENET_MODELS
 from .catalogue import usual_input
 from .model_file import ModelFile, open_model
-from .saved_run import Run, run_of
-
-IMAGENET = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Of the photographs that torchvision's networks were trained on, in [0, 1]."""
+from .saved_run import PREPARATIONS, Run, run_of
 
 
 class Told(NamedTuple):
@@ -55,7 +52,7 @@ def foreign_run(path: Path, told: Told = NOTHING) -> tuple[Run, ModelFile]:
         "classes": [str(k) for k in range(scores)],
         "input_shape": list(shape),
         "normalization": _normalization(told.network, shape[0]),
-        "preparation": "picture",
+        "preparation": _preparation(told.network, shape),
         **found.metadata,
     }
     for name in ("classes", "input_shape", "preparation", "dataset"):
@@ -83,8 +80,13 @@ def _scores(path: Path, model: Layer, shape: tuple[int, ...]) -> int:
 
 def _normalization(network: str | None, channels: int) -> list[Sequence[float]]:
     if network in IMAGENET_MODELS and channels == 3:
-        return [*IMAGENET]
+        return [*IMAGENET_NORMALIZATION]
     return [[0.0], [1.0]]
+
+
+def _preparation(network: str | None, shape: tuple[int, ...]) -> str:
+    photographs = network in IMAGENET_MODELS and shape == PREPARATIONS["imagenet"].shape
+    return "imagenet" if photographs else "picture"
 
 
 def _each(values: Sequence[float], channels: int) -> tuple[float, ...]:

@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..data import Normalization, fit_picture, prepare_digit, prepare_garment, prepare_small_digit
+from ..data import (
+    Normalization,
+    fit_picture,
+    prepare_digit,
+    prepare_garment,
+    prepare_imagenet,
+    prepare_small_digit,
+)
 from ..data.picture import Picture
 from ..errors import FormatError
 from ..formats import load_metadata, load_model
@@ -32,6 +39,7 @@ PREPARATIONS = {
     "uci-digit": Preparation(prepare_small_digit, (1, 8, 8)),
     "mnist-digit": Preparation(prepare_digit, (1, 28, 28)),
     "garment": Preparation(prepare_garment, (1, 28, 28)),
+    "imagenet": Preparation(prepare_imagenet, (3, 224, 224)),
 }
 """How a picture is made to look like the training images; others are only scaled."""
 
@@ -51,7 +59,7 @@ class Run(NamedTuple):
         """The picture as the training images were, (C, H, W) in [0, 1]."""
         C, H, W = self.input_shape
         if self.preparation in PREPARATIONS:
-            return PREPARATIONS[self.preparation].prepare(picture)[None]
+            return PREPARATIONS[self.preparation].prepare(picture).reshape(self.input_shape)
         return fit_picture(picture, (H, W), channels=C)
 
     def predict(self, images: Array) -> Array:
