@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["Graph", "GraphCache", "GraphNode", "ValueInfo"]
 
 
+SHAPES = 16
+"""Of so many input shapes a graph remembers what they lead to."""
+
+
 class GraphCache(NamedTuple):
     """The caches of all nodes, in the order they ran, the context they ran in, and the input."""
 
@@ -382,28 +386,24 @@ class Graph(Container):
         shape = tuple(input_shape)
         with self._lock:
             if shape not in self._probes:
+                _make_room(self._probes)
                 self._probes[shape] = probe(self, shape)
-        found = self._probes[shape]
-        for node in self.nodes:
-            source = self.main_input(node)
-            if source is not None:
-                self.children[node.name].example_shapes[found.example(source)] = (  # type: ignore[attr-defined]
-                    found.example(node.outputs[0]),
-                    found.multiply_adds[node.name],
-                )
-        return found
+            return self._probes[shape]
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Shape of one output; the error of a node that does not take what it gets names it."""
         return self.probe(input_shape).shapes[self.single("output_shape")[1]][1:]
 
     def child_inputs(self, input_shape: Shape) -> Iterator[tuple[str, Shape]]:
-        """Every node's name, and the shape of the input that a trace shows."""
+        """Every node's name, and the shape of the input that a trace shows; the nodes are told what they make of it."""
         found = self.probe(input_shape)
         for node in self.nodes:
-            source = self.main_input(node)
-            if source is not None and found.is_float(node.outputs[0]):
-                yield node.name, found.example(source)
+            source, target = self.main_input(node), node.outputs[0]
+            if source is not None and found.is_float(target):
+                shape = found.example(source)
+                known = found.example(target), found.multiply_adds[node.name]
+                self.children[node.name].example_shapes[shape] = known  # type: ignore[attr-defined]
+                yield node.name, shape
 
     def multiply_adds(self, input_shape: Shape) -> int:
         """Of all convolutions and matrix products."""
@@ -426,6 +426,7 @@ class Graph(Container):
         shape = tuple(input_shape)
         with self._lock:
             if shape not in self._lowered:
+                _make_room(self._lowered)
                 self._lowered[shape] = lower(self, shape)
             found = self._lowered[shape]
             if found is not None:
@@ -476,6 +477,12 @@ def _array(name: str, value: Array) -> Array:
         raise TypeError(f"Graph: initializer {name!r} must be a NumPy array, got {type(value).__name__}")
     native = value.astype(value.dtype.newbyteorder("="), copy=False)
     return native if native.flags.c_contiguous and native.flags.writeable else native.copy(order="C")
+
+
+def _make_room(known: dict[Shape, Any]) -> None:
+    """Forget what is known of the oldest shape where there are many."""
+    while len(known) >= SHAPES:
+        del known[next(iter(known))]
 
 
 def _own(array: Array, held: bool) -> Array:
