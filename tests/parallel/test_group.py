@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from cnn_from_scratch.parallel import ALONE, ThreadGroup, default_shards, open_group, shard_slices, single_threaded_blas
+from cnn_from_scratch.parallel import (
+    ALONE,
+    ThreadGroup,
+    blas,
+    default_shards,
+    open_group,
+    shard_slices,
+    single_threaded_blas,
+)
+from cnn_from_scratch.parallel import group as group_module
 
 
 def shard_threads():
@@ -141,6 +150,18 @@ def test_the_limit_stays_until_the_last_one_leaves(_again):
         leave.set()
         thread.join()
         assert set(blas_threads()) == {1}
+    assert blas_threads() == before
+
+
+def test_without_the_limit_one_shard_is_the_default(monkeypatch):
+    # as where threadpoolctl is not installed
+    for module in (blas, group_module):
+        monkeypatch.setattr(module, "can_limit_blas", lambda: False)
+    before = blas_threads()
+    assert default_shards() == 1
+    with open_group(2) as group:
+        assert blas_threads() == before
+        assert group.run(lambda m: m.sum([np.array([1.0])])[0].item()) == [2.0, 2.0]
     assert blas_threads() == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,8 @@ _limit: Any = None
 def single_threaded_blas() -> Iterator[None]:
     """Hold every BLAS library at one thread while inside; nested and concurrent uses count.
 
-    Shards bring their own threads, and a BLAS that starts more of them makes all of them slower.
+    Shards bring their own threads, and a BLAS that starts more of them makes all of them slower. Where threadpoolctl is
+    not installed, nothing is held.
 
     Examples
     --------
@@ -34,13 +36,22 @@ def single_threaded_blas() -> Iterator[None]:
     finally:
         with _lock:
             _users -= 1
-            if _users == 0:
+            if _users == 0 and _limit is not None:
                 _limit.restore_original_limits()
                 _let_any_thread_set_limits()
                 _limit = None
 
 
+@functools.cache
+def can_limit_blas() -> bool:
+    """Whether there is threadpoolctl, which knows how to."""
+    return importlib.util.find_spec("threadpoolctl") is not None
+
+
 def _set_limit() -> Any:
+    """What restores the limits; None where there is nothing to restore."""
+    if not can_limit_blas():
+        return None
     limit = _blas().limit(limits=1)
     _let_any_thread_set_limits()
     return limit

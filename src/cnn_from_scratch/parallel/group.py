@@ -18,7 +18,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from ..typing import Array
-from .blas import single_threaded_blas
+from .blas import can_limit_blas, single_threaded_blas
 
 T = TypeVar("T")
 
@@ -160,7 +160,9 @@ def open_group(shards: int) -> Iterator[Group]:
 
 
 def default_shards() -> int:
-    """One shard for each core that this process may use."""
+    """One shard for each core that this process may use; one alone where BLAS cannot be kept from using them all."""
+    if not can_limit_blas():
+        return 1
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
