@@ -425,5 +425,15 @@ HUGE = 1 << 40
     ],
 )
 def test_absurd_sizes_are_refused_before_anything_is_allocated(op_type, arrays):
-    with pytest.raises(LimitError, match=f"{op_type}: an output of shape .* has .* bytes; at most 17179869184"):
+    with pytest.raises(LimitError, match=f"{op_type}: an output of shape .* has .* bytes; at most 4294967296"):
         run(op_type, *arrays)
+
+
+def test_an_axis_without_images_cannot_be_absurd_either():
+    with pytest.raises(LimitError, match="Resize: an output of shape"):
+        run("Resize", np.zeros((0, 1)), None, np.array([1, 1e12], np.float32))
+
+
+def test_resize_to_nothing():
+    attributes = {"mode": "linear", "antialias": 1}
+    assert run("Resize", np.ones((1, 3)), None, None, ints(1, 0), attributes=attributes).shape == (1, 0)

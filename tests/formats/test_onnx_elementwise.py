@@ -246,3 +246,12 @@ def test_backward_writes_nothing():
         (y,), cache = operation.forward(frozen(IMAGES, IMAGES + 1), Context())
         y.flags.writeable = False
         operation.backward(frozen(y), cache, [True, True])
+
+
+def test_types_that_an_operator_does_not_have():
+    with pytest.raises(TypeError, match="Mean: input must be of floats, got int64"):
+        run("Mean", np.arange(3))
+    with pytest.raises(TypeError, match=r"Sign: does not compute with inputs \(bool \(2,\)\)"):
+        run("Sign", np.ones(2, bool))
+    with pytest.raises(FormatError, match="Max: its first 3 inputs must be there"):
+        make("Max", inputs=3).forward([np.ones(2), None, np.ones(2)], Context())

@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ....typing import Array
-from ..attributes import integer
+from ..attributes import given, integer
 from ..registry import Node, operator
 from .broadcasting import align, result_for, sum_to
-from .pure import PureOperation, require_one_dtype
+from .pure import PureOperation, require_floats, require_one_dtype
 
 MANY = 1 << 20
 """Inputs of an operator that takes any number of them."""
@@ -173,7 +173,10 @@ class Total(PureOperation):
 
     def compute(self, *inputs: Array) -> tuple[Array, Any]:
         """Added one after the other."""
+        given(self, inputs, len(inputs))
         require_one_dtype(self, inputs)
+        if self.op_type == "Mean":
+            require_floats(self, inputs[0])
         y = result_for(self.op_type, inputs, inputs[0].dtype.newbyteorder("="))
         np.copyto(y, inputs[0])
         for x in inputs[1:]:

@@ -53,6 +53,7 @@ class Concat(PureOperation):
 
     def compute(self, *inputs: Array) -> tuple[Array, ConcatCache]:
         """In the memory order of the first."""
+        given(self, inputs, len(inputs))
         require_one_dtype(self, inputs)
         first = inputs[0]
         axis = axis_in("Concat", self._axis, first.ndim)

@@ -12,8 +12,8 @@ from ....errors import LimitError
 from ....ops.memory import empty
 from ....typing import Array
 
-MOST_BYTES = 1 << 34
-"""What one node may ask for by a shape that stands in the file: 16 GiB."""
+MOST_BYTES = 1 << 32
+"""What one node may ask for by a shape that stands in the file: 4 GiB."""
 
 
 def empty_as(shape: Sequence[int], dtype: npt.DTypeLike, like: Array) -> Array:
@@ -55,7 +55,7 @@ def require_room(op_type: str, shape: Sequence[int], dtype: npt.DTypeLike) -> No
     Raises
     ------
     LimitError
-        If it is beyond 16 GiB.
+        If it is beyond 4 GiB.
 
     Examples
     --------

@@ -47,6 +47,10 @@ class PureOperation(NodeOperation):
             raise
         except (ValueError, IndexError, OverflowError) as error:
             raise misfit(self, inputs, error) from error
+        except TypeError as error:
+            if not str(error).lower().startswith(("ufunc", "cannot cast ufunc", "numpy", "the numpy")):
+                raise
+            raise TypeError(f"{self.op_type}: does not compute with inputs ({_shown(inputs)})") from error
         return (np.asarray(y),), cache
 
     def backward(self, doutputs: Values, cache: Any, wanted: Sequence[bool]) -> tuple[Array | None, ...]:
@@ -80,8 +84,11 @@ class OneInput(PureOperation):
 
 def misfit(operation: Operation, inputs: Values, error: Exception) -> ShapeError:
     """The error for inputs that NumPy could not combine."""
-    shapes = ", ".join("none" if x is None else f"{x.dtype} {x.shape}" for x in inputs)
-    return ShapeError(f"{operation.op_type}: inputs ({shapes}) do not fit: {error}")
+    return ShapeError(f"{operation.op_type}: inputs ({_shown(inputs)}) do not fit: {error}")
+
+
+def _shown(inputs: Values) -> str:
+    return ", ".join("none" if x is None else f"{x.dtype} {x.shape}" for x in inputs)
 
 
 def require_one_dtype(operation: Operation, inputs: Values) -> None:

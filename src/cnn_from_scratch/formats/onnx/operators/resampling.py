@@ -46,7 +46,7 @@ class Resampler(PureOperation):
             shape[size.axis] = size.new
         if min(shape, default=0) < 0 or any(size.old == 0 < size.new for size in changed):
             raise ShapeError(f"{self.op_type}: an array of shape {x.shape} cannot get shape {tuple(shape)}")
-        require_room(self.op_type, shape, x.dtype)
+        require_room(self.op_type, [max(1, n) for n in shape], x.dtype)  # indices of an axis count without images, too
         if self._how.mode == "nearest":
             return self._by_nearest(x, changed)
         return self._by_weights(x, changed)

@@ -134,7 +134,7 @@ def matrix(size: AxisSize, how: Interpolation) -> Array:
     """
     require_room("Resize", (size.new, size.old), np.float64)
     kernel, reach = (_tent, 1) if how.mode == "linear" else (partial(_cubic, a=how.cubic_a), 2)
-    stretch = min(float(size.scale), 1.0) if how.antialias else 1.0
+    stretch = min(float(size.scale), 1.0) if how.antialias and size.new else 1.0
     x = places(size, how.coordinates).astype(np.float64)
     far = math.ceil(reach / stretch)
     taps = np.floor(x).astype(np.intp)[:, None] + np.arange(-far, far + 2)  # (new, taps)
