@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from formats.onnx_nodes import assert_node_gradients, count, make, naive_conv, naive_conv_transpose, run
-from ladder import layouts
+from formats.onnx_nodes import assert_node_gradients, make, naive_conv, naive_conv_transpose, run
+from ladder import frozen, layouts
 
-from cnn_from_scratch.errors import FormatError, ShapeError
+from cnn_from_scratch.errors import FormatError, LimitError, ShapeError
+from cnn_from_scratch.layers.context import Context
 from cnn_from_scratch.ops import conv_forward
 
 
@@ -82,15 +83,20 @@ def test_any_memory_layout_and_half_precision(rank):
     np.testing.assert_allclose(half, expected, rtol=1e-2, atol=2e-2)
 
 
-def test_no_examples():
-    for rank in (1, 2, 3):
-        x, weight, bias, a = drawn(rank, 1)
-        y = run("Conv", x[:0], weight, bias, attributes=a)
-        assert y.shape == (
-            0,
-            len(weight),
-            *count(x.shape[2:], weight.shape[2:], *map(a.get, ("strides", "pads", "dilations"))),
-        )
+@pytest.mark.parametrize("op_type", ["Conv", "ConvTranspose"])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_no_examples(op_type, rank):
+    lengths, kernel = (5, 4, 3)[:rank], (2, 3, 2)[:rank]
+    x, weight, bias = np.ones((0, 2, *lengths)), np.ones((3, 2, *kernel)), np.ones(3)
+    weight = weight if op_type == "Conv" else weight.swapaxes(0, 1)
+    operation = make(op_type, inputs=3)
+    (y,), cache = operation.forward(frozen(x, weight, bias), Context())
+    grow = -1 if op_type == "Conv" else 1
+    assert y.shape == (0, 3, *(n + grow * (k - 1) for n, k in zip(lengths, kernel, strict=True)))
+    dx, dweight, dbias = operation.backward([np.ones(y.shape)], cache, [True] * 3)
+    assert dx.shape == x.shape
+    assert not dweight.any()
+    assert not dbias.any()
 
 
 # --- transposed -----------------------------------------------------------------------------------------------------
@@ -197,6 +203,15 @@ def test_errors_name_the_node_and_the_rule():
         run("ConvTranspose", x, weight, attributes={"pads": [9, 0, 9, 0]})
     with pytest.raises(ShapeError, match=r"Col2Im.*columns must be \(N, C\*2, 3\)"):
         run("Col2Im", np.ones((1, 2, 4)), np.array([4]), np.array([2]), opset=18)
+
+
+def test_absurd_sizes_in_a_file_are_refused_before_anything_is_allocated():
+    x, weight = np.ones((1, 1, 2, 2)), np.ones((1, 1, 2, 2))
+    with pytest.raises(LimitError, match=r"ConvTranspose: an output of shape \(1, 1, 1048576, 1048576\) has"):
+        run("ConvTranspose", x, weight, attributes={"output_shape": [1 << 20, 1 << 20]})
+    window = {"strides": [1 << 36]}
+    with pytest.raises(LimitError, match="Col2Im: an output of shape"):
+        run("Col2Im", np.ones((1, 1, 1)), np.array([1 << 36]), np.array([1]), attributes=window, opset=18)
 
 
 def test_attributes_are_read_as_what_they_must_be():

@@ -233,6 +233,8 @@ def test_errors():
         UnsupportedOpError, match=r"LayerNormalization \(opset 17\) with stash_type=16 is not supported"
     ):
         make("LayerNormalization", {"stash_type": 16}, opset=17, inputs=2)
+    with pytest.raises(UnsupportedOpError, match=r"GroupNormalization \(opset 21\) with stash_type=11 is not"):
+        make("GroupNormalization", {"stash_type": 11, "num_groups": 1}, opset=21, inputs=3)
     with pytest.raises(ShapeError, match="num_groups=2 must divide C=3"):
         run("GroupNormalization", x, scale, scale, attributes={"num_groups": 2}, opset=21)
     with pytest.raises(ValueError, match=r"attribute num_groups is missing"):

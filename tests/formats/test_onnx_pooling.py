@@ -186,6 +186,17 @@ def test_sums_of_half_precision_do_not_overflow():
     assert y.item() == np.float16(6e4)
 
 
+@pytest.mark.parametrize("op_type", ["MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool"])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_no_examples(op_type, rank):
+    a = {} if op_type.startswith("Global") else {"kernel_shape": [2] * rank}
+    operation = make(op_type, a)
+    (y,), cache = operation.forward([np.ones((0, 3, *[4] * rank))], Context())
+    assert y.shape == (0, 3, *[1 if op_type.startswith("Global") else 3] * rank)
+    (dx,) = operation.backward([np.ones(y.shape)], cache, [True])
+    assert dx.shape == (0, 3, *[4] * rank)
+
+
 def test_errors():
     x = np.ones((1, 1, 4, 4))
     for attributes, error, message in [

@@ -62,7 +62,7 @@ SEEDS = range(40)
 def test_pools(seed):
     rng, a, dilations, x = drawn(seed)
     ceil = {"ceil_mode": int(rng.integers(2))} if a["auto_pad"] == "NOTSET" else {}
-    order = {"storage_order": int(rng.integers(2))} if x.ndim < 5 else {}  # volumes: see the loops in tests/formats
+    order = {"storage_order": int(rng.integers(2))}
     same("MaxPool", x, attributes=a | ceil | order | {"dilations": dilations}, opset=12, outputs=2)
     include = {"count_include_pad": int(rng.integers(2))}
     same("AveragePool", x, attributes=a | ceil | include, opset=11)

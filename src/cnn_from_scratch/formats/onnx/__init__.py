@@ -1,4 +1,4 @@
-"""ONNX models in: a file becomes a `Graph` of our own operations, to predict with, trace, train and save."""
+"""ONNX in and out: a file becomes a `Graph` of our own operations, and every model of ours becomes a file."""
 
 from .reading import load_onnx
 from .registry import Node, make_operation, operator, supported_operators

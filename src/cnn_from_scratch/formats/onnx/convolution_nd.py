@@ -11,6 +11,7 @@ four. The transposed convolution is the same sum with input and output exchanged
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -143,8 +144,13 @@ def conv_nd_backward(
         back, dweight[:, :, k], _ = conv_nd_backward(_fold(dy, outputs), inner, need_dx=need_dx)
         if dx is not None and back is not None:
             dx[inputs] += back.reshape(dx[inputs].shape)
-    dbias = bias_gradient(dy.reshape(*dy.shape[:2], 1, -1)) if has_bias else None
+    dbias = sum_over_pixels(dy) if has_bias else None
     return (None if dx is None else _depth_third(dx)), dweight, dbias
+
+
+def sum_over_pixels(dy: Array) -> Array:
+    """dbias of (N, F, *lengths): (F,)"""
+    return bias_gradient(dy.reshape(*dy.shape[:2], 1, math.prod(dy.shape[2:])))
 
 
 def transposed_lengths(lengths: tuple[int, ...], window: Window) -> tuple[int, ...]:

@@ -54,7 +54,7 @@ def max_pool_nd_forward(x: Array, window: Window, *, train: bool = True) -> tupl
     column = Window(
         (*depth.kernel, 1), (*depth.strides, 1), (*depth.pads, (0, 0)), (*depth.dilations, 1), depth.ceil_mode
     )
-    y, outer = _maxima(part.reshape(N, C, D, -1), column, train)
+    y, outer = _maxima(part.reshape(N, C, D, math.prod(part.shape[2:])), column, train)
     y = y.reshape(N, C, y.shape[2], *part.shape[2:])
     return y, MaximaOfMaxima(x.shape, inner, part.shape, outer, y.shape)
 
@@ -83,7 +83,7 @@ def max_pool_nd_backward(dy: Array, cache: MaxPoolNdCache) -> Array:
     if dy.shape != y_shape:
         raise ShapeError(f"MaxPool: dy must have shape {y_shape}, got {dy.shape}")
     N, C, OD, *rest = y_shape
-    dpart = max_pool_backward(dy.reshape(N, C, OD, -1), outer)
+    dpart = max_pool_backward(dy.reshape(N, C, OD, math.prod(rest)), outer)
     return max_pool_nd_backward(dpart.reshape(inner_shape), inner).reshape(x_shape)
 
 
@@ -95,7 +95,7 @@ def max_pool_nd_indices(cache: MaxPoolNdCache) -> Array:
         return max_pool_indices(cache.inner)[:, :, 0]
     (N, C, D, *rest), inner, inner_shape, outer, y_shape = cache
     depth, column = np.divmod(max_pool_indices(outer), math.prod(inner_shape[2:]))  # which slice, where in it
-    places = max_pool_nd_indices(inner).reshape(N, C, D, -1)  # (N, C, D, OH*...)
+    places = max_pool_nd_indices(inner).reshape(N, C, D, math.prod(inner_shape[2:]))  # (N, C, D, OH*...)
     found = np.take_along_axis(places, depth.clip(0), axis=2)  # column is where it stands already
     return np.where(depth < 0, -1, depth * math.prod(rest) + found).reshape(y_shape)
 

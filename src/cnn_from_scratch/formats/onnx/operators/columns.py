@@ -15,6 +15,7 @@ from ....typing import Array
 from ..attributes import label
 from ..registry import Node, operator
 from ..windows import Window, WindowRule, axis_geometry, meetings
+from .layout import require_room
 from .pure import PureOperation
 
 Index: TypeAlias = tuple[int | slice, ...]
@@ -50,6 +51,7 @@ class Col2Im(PureOperation):
             )
         N, C = len(cols), cols.shape[1] // math.prod(kernel)
         parts = cols.reshape(N, C, *kernel, *outputs)
+        require_room("Col2Im", (N, C, *lengths), cols.dtype)
         y = np.zeros((N, C, *lengths), cols.dtype)
         for columns, pixels in _places(geometries):
             y[pixels] += parts[columns]

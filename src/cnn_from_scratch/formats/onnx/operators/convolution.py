@@ -13,7 +13,6 @@ import numpy as np
 from ....errors import ShapeError
 from ....layers.context import Context
 from ....layers.operation import Values
-from ....ops.conv_backward import bias_gradient
 from ....typing import Array
 from ..attributes import NodeOperation, given, integer, integers, optional
 from ..convolution_nd import (
@@ -21,10 +20,12 @@ from ..convolution_nd import (
     conv_nd_backward,
     conv_nd_forward,
     conv_transpose_nd_forward,
+    sum_over_pixels,
     transposed_lengths,
 )
 from ..registry import Node, operator
 from ..windows import Window, WindowRule, split
+from .layout import require_room
 
 
 @operator("Conv")
@@ -86,6 +87,7 @@ class ConvTranspose(NodeOperation):
         reached = part.shape[2:]
         y = part
         if any(extra):
+            require_room("ConvTranspose", [*part.shape[:2], *map(sum, zip(reached, extra, strict=True))], part.dtype)
             y = np.zeros((*part.shape[:2], *(n + more for n, more in zip(reached, extra, strict=True))), part.dtype)
             y[_corner(reached)] = part
         if bias is not None:
@@ -104,7 +106,7 @@ class ConvTranspose(NodeOperation):
         dx, dweight, _ = conv_nd_backward(
             np.ascontiguousarray(dy[_corner(cache.reached)]), cache.inner, need_dx=wanted[0]
         )
-        dbias = bias_gradient(dy.reshape(*dy.shape[:2], 1, -1)) if len(wanted) > 2 and wanted[2] else None
+        dbias = sum_over_pixels(dy) if len(wanted) > 2 and wanted[2] else None
         return (dx, dweight, dbias)[: len(wanted)]
 
     def _window(self, lengths: Sequence[int], kernel: Sequence[int]) -> tuple[Window, list[int]]:

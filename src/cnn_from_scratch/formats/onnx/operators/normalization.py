@@ -61,6 +61,7 @@ class GroupNormalization(PureOperation):
         self.epsilon = number(node, "epsilon", 1e-5)
         self.num_groups = require(node, "num_groups", integer(node, "num_groups"))
         self.by_group = node.opset < 21
+        _require_single_stash(node)
 
     def compute(self, x: Array, scale: Array, bias: Array) -> tuple[Array, GroupNormCache]:
         """See `cnn_from_scratch.ops.group_norm_forward`."""
@@ -77,6 +78,12 @@ class GroupNormalization(PureOperation):
         if self.by_group:
             dscale, dbias = (d.reshape(self.num_groups, -1).sum(1) for d in (dscale, dbias))
         return dx, dscale, dbias
+
+
+def _require_single_stash(node: Node) -> None:
+    """Raise unless statistics are to be made in float32; 11 would be float64, which is done for float64 alone."""
+    if integer(node, "stash_type", 1) != 1:
+        raise unsupported(node, f"stash_type={node.attributes['stash_type']}")
 
 
 class LayerNormalizationCache(NamedTuple):
@@ -97,8 +104,7 @@ class LayerNormalization(NodeOperation):
     def __init__(self, node: Node) -> None:
         super().__init__(node)
         self.axis, self.epsilon = integer(node, "axis", -1), number(node, "epsilon", 1e-5)
-        if integer(node, "stash_type", 1) != 1:
-            raise unsupported(node, f"stash_type={node.attributes['stash_type']}")
+        _require_single_stash(node)
 
     def forward(self, inputs: Values, ctx: Context) -> tuple[tuple[Array, ...], LayerNormalizationCache]:
         """See `cnn_from_scratch.ops.layer_norm_forward`."""
