@@ -230,3 +230,19 @@ def test_what_the_same_code_has_measured_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(speed, "fingerprint", lambda: "other code")
     speed.measure(workload, tmp_path, quick=True, resume=True)
     assert measured == ["a", "b", "b"] + 2 * ["a", "b"]
+
+
+# --- size ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_installation_is_as_large_as_its_files_and_those_it_requires():
+    from installed_size import installed
+
+    alone, both = installed("NumPy", "numpy"), installed("pandas", "pandas")
+    assert list(alone.distributions) == [f"numpy {np.__version__}"]
+    files = [Path(np.__file__).parent / name for name in ("__init__.py", "version.py")]
+    assert sum(file.stat().st_size for file in files) < alone.size < 1 << 28
+    assert both.size == sum(both.distributions.values())
+    assert both.distributions[f"numpy {np.__version__}"] == alone.size  # what it requires, and this requires, is there
+    assert any(name.startswith("python-dateutil ") for name in both.distributions)
+    assert not any(name.startswith(("pytest", "hypothesis")) for name in both.distributions)  # these are for extras
