@@ -122,6 +122,31 @@ def test_what_cannot_be_shown_is_refused(load, nodes, arrays):
     load(nodes, arrays, batch=None)
 
 
+@pytest.mark.parametrize(
+    ("nodes", "arrays"),
+    [
+        ([node("Squeeze", ("x", "w"))], {"w": ints(0)}),
+        ([node("Flatten", axis=0)], {}),
+        ([RESHAPE], {"shape": ints(3, 4)}),  # the batch of one is left out
+        ([node("Slice", ("x", "a", "b", "c"))], {"a": ints(0), "b": ints(1), "c": ints(0)}),  # the first example
+        ([node("Gather", ("x", "w"), axis=0)], {"w": ints(0)}),
+        ([node("ReduceSum")], {}),
+        ([node("Tile", ("x", "w"))], {"w": ints(2, 1, 1)}),
+        ([node("Pad", ("x", "w"))], {"w": ints(1, 0, 0, 0, 0, 0)}),
+        ([node("Softmax", axis=0)], {}),
+        ([node("BatchNormalization", ("x", *"abcd"), training_mode=1)], dict.fromkeys("abcd", np.ones(3, np.float32))),
+        ([node("MatMul", ("x", "x"))], {}),  # (3, 4) times (3, 4): no product at all
+        ([helper.make_node("Unsqueeze", ["x", "w"], ["y"])], {"w": ints(0)}),
+        ([node("Resize", ("x", "", "", "w"))], {"w": ints(1, 3, 8)}),  # a constant that is no Reshape's
+    ],
+    ids=lambda value: value[0].op_type if isinstance(value, list) else "",
+)
+def test_a_batch_of_one_proves_nothing(load, nodes, arrays):
+    """Where the declared length is 1 many a mistake gives the right answer, for that length."""
+    with pytest.raises(ShapeError, match=r"model\.onnx: "):
+        load(nodes, arrays, shape=(1, 3, 4), opset=15)
+
+
 def test_a_transposed_image_whose_rows_look_like_the_batch_is_refused(load):
     """(2, 2, 3) with its first axes exchanged: [2, 6] would be taken for two examples, and are two rows of both."""
     nodes = [
