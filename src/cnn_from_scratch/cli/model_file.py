@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import FormatError, ShapeError
-from ..formats import load_metadata, load_model, load_state_dict, read_state_dict
-from ..formats.onnx.properties import load_onnx_metadata
-from ..formats.onnx.reading import load_onnx
+from ..formats import (
+    load_metadata,
+    load_model,
+    load_onnx,
+    load_onnx_metadata,
+    load_state_dict,
+    read_state_dict,
+)
 from ..formats.saved_model import ENTRY
 from ..formats.tensors import parse_json
 from ..layers import Layer

@@ -101,8 +101,16 @@ class Place(NamedTuple):
         return output
 
     def constant(self, values: Any, dtype: Any = None) -> str:
-        """A Constant node: numbers of the model's dtype unless told otherwise."""
-        return self.node("Constant", value=np.array(values, self.graph.dtype if dtype is None else dtype))
+        """A Constant node: numbers of the model's dtype unless told otherwise.
+
+        Before opset 9 such nodes held floating numbers alone; integers are initializers then.
+        """
+        array = np.array(values, self.graph.dtype if dtype is None else dtype)
+        if array.dtype.kind == "f" or self.graph.opset >= 9:
+            return self.node("Constant", value=array)
+        name = self.graph.new_name(join(self.key, "Constant.output"))
+        self.graph.initializers[name] = array
+        return name
 
     def integers(self, *values: int) -> str:
         """A Constant node of int64: a shape, axes, pads."""

@@ -23,6 +23,7 @@ def model_proto(graph: ExportGraph, metadata: Mapping[str, str]) -> ModelProto:
     from onnx import helper, shape_inference
 
     opset = helper.make_opsetid("", graph.opset)
+    version = helper.find_min_ir_version_for([opset], ignore_unknown=True)  # unknown: an opset not yet published
     message = helper.make_model(
         helper.make_graph(
             [_node(node, graph.opset) for node in graph.nodes],
@@ -32,7 +33,7 @@ def model_proto(graph: ExportGraph, metadata: Mapping[str, str]) -> ModelProto:
             [_tensor(name, array) for name, array in graph.initializers.items()],
         ),
         opset_imports=[opset],
-        ir_version=max(helper.find_min_ir_version_for([opset]), 4),  # 4: initializers need not be inputs
+        ir_version=max(version, 4),  # from 4 on initializers need not be inputs
         producer_name=PRODUCER,
         producer_version=__version__,
     )

@@ -8,7 +8,7 @@ from ..export_graph import Place
 from .table import exports
 
 
-@exports(BatchNorm1d, BatchNorm2d, since=9)
+@exports(BatchNorm1d, BatchNorm2d, since=7)
 def batch_norm(place: Place, layer: BatchNorm1d | BatchNorm2d, x: str, shape: Shape) -> str:
     """BatchNormalization; the formula where the statistics are those of the batch in evaluation, too."""
     if not layer.track_running_stats:
