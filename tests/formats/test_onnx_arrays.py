@@ -393,7 +393,7 @@ def test_constants():
     assert constant(value_string="a").item() == "a"
     with pytest.raises(ValueError, match="read-only"):
         constant(value=X)[0] = 1
-    with pytest.raises(FormatError, match="must have exactly one of value, sparse_value"):
+    with pytest.raises(FormatError, match="must have exactly one of value, value_float"):
         constant(value_int=7, value_float=1.0)
     with pytest.raises(FormatError, match="value must be a tensor, got int"):
         constant(value=7)

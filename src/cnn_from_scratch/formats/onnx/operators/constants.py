@@ -18,7 +18,6 @@ from .pure import OneInput, PureOperation
 
 FORMS = {
     "value": None,
-    "sparse_value": None,
     "value_float": np.float32,
     "value_floats": np.float32,
     "value_int": np.int64,
@@ -31,7 +30,7 @@ FORMS = {
 
 @operator("Constant")
 class Constant(PureOperation):
-    """y = a value: a tensor, or since version 12 also numbers and strings; a sparse tensor comes as a dense one."""
+    """y = a value: a tensor, or since version 12 also numbers and strings; sparse tensors are refused by the reader."""
 
     arity = (0, 0)
 
