@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ShapeError
 from ..ops.memory import empty_like
 from ..typing import Array
 from .arrays import Arrays
 from .base import Grads, Layer, Shape
 from .containers import Container
-from .context import Context, join
+from .context import Context
+from .graph_inputs import check_input
 from .graph_node import NodeLayer
 from .graph_order import GraphNode, ValueInfo, in_order
 from .graph_probe import Probe, probe
-from .graph_run import Runner, Seen
-from .graph_weights import remembered_inputs, sort_initializers
-from .operation import Values
+from .graph_run import Runner
+from .graph_statistics import node_contexts, remembers
+from .graph_tap import backward_tap, forward_tap
+from .graph_weights import sort_initializers
 
 if TYPE_CHECKING:
     from .graph_lowering import Lowered
@@ -71,9 +72,16 @@ class Graph(Container):
     A value that is read twice gets the sum of the gradients, and so does a weight. A weight that nodes compute, as by a
     Reshape of an initializer, hands its gradient on to what it is computed from.
 
-    With one input and one output a graph is a layer like any other: `predict`, `fit`, `summary`, traces. `run` serves
-    all graphs. Where the chain of its operations is one that the layers of this package have, too, it runs through
-    them (see `to_layers`), so that it is fused and compiled as they are.
+    With one input and one output a graph is a layer like any other: `predict`, `fit`, `summary`, traces, in which every
+    node is a layer under its own name. `run` serves all graphs. Where nodes do what layers of this package do, they run
+    through these (see `to_layers`), fused and compiled as they are. What asks a model for its convolutions or
+    rectifiers, as pictures of filters and `explain` do, is given ``graph.to_layers(input_shape)``.
+
+    `predict` cuts a batch, and `fit` shares it among shards, only where it can be shown that each example is computed
+    by itself (graph_batch.py). All else runs in one piece; a graph that is declared for one example at a time, one by
+    one.
+
+    `initialize` leaves a graph as it is: where its numbers come from, it does not know.
 
     Examples
     --------
@@ -126,8 +134,8 @@ class Graph(Container):
         self._params = Arrays((name, initializers[name]) for name in kinds.params)
         self._buffers = Arrays((name, initializers[name]) for name in kinds.buffers)
         self.constants = Arrays((name, initializers[name]) for name in kinds.constants)
-        self._runner = Runner(self.nodes, self.outputs)
-        self._data = self._runner.reached(value.name for value in self.inputs)
+        self.runner = Runner(self.nodes, self.outputs)
+        self.data = self.runner.reached(value.name for value in self.inputs)
         self.children = {node.name: NodeLayer(self, node) for node in self.nodes}
         self._forget()
 
@@ -215,24 +223,26 @@ class Graph(Container):
             it is given: the message names it.
         """
         given = self._given(values)
-        found, _ = self._runner.forward(given, self._contexts(Context()), keep=False)
+        found, _ = self.runner.forward(given, node_contexts(self, Context()), keep=False)
         held = {id(array) for array in given.values()}
         return {name: _own(array, id(array) in held) for name, array in found.items()}
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, GraphCache]:
         """The one output for the one input, node by node, as written."""
         source, target = self.single("forward")
-        given = self._initializers() | {source.name: x}
-        self._check("forward", self._for_batch_of(x, source), x)
-        seen = None if ctx.tap is None else self._shown_forward(ctx)
-        found, caches = self._runner.forward(given, self._contexts(ctx), keep=True, seen=seen)
+        given = self.initializers() | {source.name: x}
+        check_input("forward", self._for_batch_of(x, source), x)
+        seen = None if ctx.tap is None else forward_tap(self, ctx)
+        found, caches = self.runner.forward(given, node_contexts(self, ctx), keep=True, seen=seen)
         return found[target], GraphCache(caches, ctx, x)
 
     def compute(self, x: Array, ctx: Context) -> Array:
         """The output alone; every value is let go once it has been read for the last time."""
         source, target = self.single("forward")
-        self._check("forward", self._for_batch_of(x, source), x)
-        return self._runner.forward(self._initializers() | {source.name: x}, self._contexts(ctx), keep=False)[0][target]
+        check_input("forward", self._for_batch_of(x, source), x)
+        return self.runner.forward(self.initializers() | {source.name: x}, node_contexts(self, ctx), keep=False)[0][
+            target
+        ]
 
     def backward(
         self, dy: Array, cache: GraphCache, *, need_dx: bool = True, let_go: bool = False
@@ -245,9 +255,9 @@ class Graph(Container):
             raise TypeError(f"Graph: cache must come from the forward of this Graph, got {type(cache).__name__}")
         source, target = self.single("backward")
         learning = self.trainable
-        wanted = self._runner.reached(learning | ({source.name} if need_dx else set()))
-        seen = None if cache.ctx.tap is None else self._shown_backward(cache.ctx, wanted)
-        found = self._runner.backward({target: dy}, cache.caches, wanted, seen=seen, let_go=let_go)
+        wanted = self.runner.reached(learning | ({source.name} if need_dx else set()))
+        seen = None if cache.ctx.tap is None else backward_tap(self, cache.ctx)
+        found = self.runner.backward({target: dy}, cache.caches, wanted, seen=seen, let_go=let_go)
         grads = {name: found[name] if name in found else _zeros(self.params[name]) for name in self.params}
         dx = found.get(source.name, _zeros(cache.x)) if need_dx else None
         return dx, {name: grad for name, grad in grads.items() if name in learning}
@@ -257,7 +267,7 @@ class Graph(Container):
         return {
             node.inputs[i]: value
             for node, own in zip(self.nodes, cache.caches, strict=True)
-            if self._remembers(node)
+            if remembers(self, node)
             for i, value in node.operation.updates(own).items()
         }
 
@@ -275,7 +285,7 @@ class Graph(Container):
         ValueError
             If there are more.
         """
-        required = [value for value in self.inputs if value.name not in self._initializers()]
+        required = [value for value in self.inputs if value.name not in self.initializers()]
         if len(required) != 1 or len(self.outputs) != 1:
             raise ValueError(
                 f"Graph: {function} needs one input and one output, but there are the inputs "
@@ -291,17 +301,18 @@ class Graph(Container):
             raise KeyError(f"Graph: no initializer is named {name!r}")
         return found
 
-    def _initializers(self) -> dict[str, Array]:
+    def initializers(self) -> dict[str, Array]:
+        """Parameters, buffers and constants."""
         return dict(self.params) | self.buffers | self.constants
 
     def _given(self, values: Mapping[str, Array]) -> dict[str, Array]:
-        given = self._initializers()
+        given = self.initializers()
         declared = {value.name: value for value in self.inputs}
         if unknown := values.keys() - declared.keys():
             raise ValueError(f"run: no input is named {min(unknown)!r}; there are {', '.join(declared)}")
         for name, value in declared.items():
             if name in values:
-                self._check("run", value, values[name])
+                check_input("run", value, values[name])
             elif name not in given:
                 raise ValueError(f"run: input {name!r} is missing; the inputs are {', '.join(declared)}")
         return given | dict(values)
@@ -313,71 +324,10 @@ class Graph(Container):
             return declared._replace(shape=(None, *shape[1:]))
         return declared
 
-    def _check(self, function: str, declared: ValueInfo, x: Array) -> None:
-        """Raise unless an input is as declared."""
-        if not isinstance(x, np.ndarray):
-            raise TypeError(f"{function}: input {declared.name!r} must be a NumPy array, got {type(x).__name__}")
-        if x.dtype.newbyteorder("=") != declared.dtype and "O" not in (x.dtype.kind, declared.dtype.kind):
-            raise TypeError(f"{function}: input {declared.name!r} must be {declared.dtype}, got {x.dtype}")
-        shape = declared.shape
-        if shape is not None and (
-            len(shape) != x.ndim or any(isinstance(n, int) and n != m for n, m in zip(shape, x.shape, strict=True))
-        ):
-            raise ShapeError(f"{function}: input {declared} was given an array of shape {x.shape}")
-
-    def _contexts(self, ctx: Context) -> Any:
-        """The context of each node: with its own key, and in evaluation where its statistics must not change."""
-
-        def context(node: GraphNode) -> Context:
-            inside = ctx.child(node.name)
-            return inside._replace(train=False) if ctx.train and self._is_frozen(node) else inside
-
-        return context
-
-    def _remembers(self, node: GraphNode) -> bool:
-        return any(node.inputs[i] in self.buffers for i in remembered_inputs(node.operation) if i < len(node.inputs))
-
-    def _is_frozen(self, node: GraphNode) -> bool:
-        """Whether a node that normalizes must stay in evaluation: its weights, or its statistics, do not change."""
-        places = [i for i in remembered_inputs(node.operation) if i < len(node.inputs)]
-        if not places:
-            return False
-        kept = [node.inputs[i] for i in places]
-        weights = [name for i, name in enumerate(node.inputs) if i not in places and name and name not in self._data]
-        learning = self._runner.reached(self.trainable) if weights else set()
-        return any(name not in self.buffers or name in self.frozen for name in kept) or (
-            bool(weights) and learning.isdisjoint(weights)
-        )
-
-    # --- what traces see ------------------------------------------------------------------------------------------
-
     def main_input(self, node: GraphNode) -> str | None:
         """The input that a trace shows: the first that depends on the graph's inputs, or else the first of all."""
         names = [name for name in node.inputs if name]
-        return next((name for name in names if name in self._data), names[0] if names else None)
-
-    def _shown_forward(self, ctx: Context) -> Seen:
-        def seen(node: GraphNode, inputs: Values, outputs: Values, cache: Any) -> None:
-            name, y = self.main_input(node), outputs[0] if outputs else None
-            if name is not None and y is not None and y.dtype.kind == "f":
-                x = inputs[node.inputs.index(name)]
-                ctx.tap(join(ctx.key, node.name), "forward", {"input": x, "output": y, "cache": cache})  # type: ignore[misc]
-
-        return seen
-
-    def _shown_backward(self, ctx: Context, wanted: set[str]) -> Any:
-        def seen(node: GraphNode, douts: Values, dinputs: Values) -> None:
-            name, dy = self.main_input(node), douts[0]
-            if name is None or dy is None:
-                return
-            dx = next((d for own, d in zip(node.inputs, dinputs, strict=True) if own == name and d is not None), None)
-            grads: Grads = {}
-            for own, grad in zip(node.inputs, dinputs, strict=True):
-                if grad is not None and own in self.trainable:
-                    grads[own] = grads[own] + grad if own in grads else grad
-            ctx.tap(join(ctx.key, node.name), "backward", {"dy": dy, "dx": dx, "grads": grads})  # type: ignore[misc]
-
-        return seen
+        return next((name for name in names if name in self.data), names[0] if names else None)
 
     # --- shapes -----------------------------------------------------------------------------------------------------
 
@@ -457,7 +407,7 @@ class Graph(Container):
             "nodes": self.nodes,
             "inputs": self.inputs,
             "outputs": self.outputs,
-            "initializers": self._initializers(),
+            "initializers": self.initializers(),
             "trainable": tuple(self.params),
         }
 

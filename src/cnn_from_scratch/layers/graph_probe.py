@@ -13,7 +13,9 @@ from ..typing import Array
 from .base import Shape
 from .context import Context
 from .graph_batch import BATCH, Fact, Facts
+from .graph_inputs import check_input
 from .graph_order import GraphNode
+from .graph_statistics import node_contexts
 from .operation import Values
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def probe(graph: Graph, input_shape: Shape) -> Probe:
 
 def _run(graph: Graph, input_shape: Shape, examples: int, source: str, target: str) -> Probe:
     x = np.zeros((examples, *input_shape), graph.single("output_shape")[0].dtype)
-    graph._check("output_shape", graph.single("output_shape")[0], x)
+    check_input("output_shape", graph.single("output_shape")[0], x)
     facts = Facts(examples, source)
     shapes: dict[str, Shape] = {}
     dtypes: dict[str, np.dtype[Any]] = {}
@@ -78,13 +80,13 @@ def _run(graph: Graph, input_shape: Shape, examples: int, source: str, target: s
         facts.after(node, inputs, outputs)
         work[node.name] = multiply_adds(node, inputs, outputs) // examples
 
-    given = {**graph._initializers(), source: x}
+    given = {**graph.initializers(), source: x}
     note(given)
     for name, array in given.items():
         if name != source:
             facts.know(name, array)
     with np.errstate(all="ignore"):
-        graph._runner.forward(given, graph._contexts(Context()), keep=False, seen=seen)
+        graph.runner.forward(given, node_contexts(graph, Context()), keep=False, seen=seen)
     keeps = facts.found[target].kind == BATCH
     return Probe(examples, shapes, dtypes, facts.found, work, keeps)
 
