@@ -115,6 +115,16 @@ def test_a_graph_inside_must_have_one_input_and_one_output():
         to_onnx(Sequential(two_heads()), input_shape=(2, 5, 5))
 
 
+def test_outputs_that_onnx_infers_nothing_about():
+    """GroupNormalization: rank and dtype are those that a run gives."""
+    node = step("norm", "GroupNormalization", ("x", "s", "b"), ("y",), 21, num_groups=2)
+    arrays = {"s": np.ones(4, np.float32), "b": np.zeros(4, np.float32)}
+    message = to_onnx(Graph([node], [ValueInfo("x", FLOAT, ("N", 4, None))], ["y"], arrays))
+    onnx.checker.check_model(message, full_check=True)
+    kind = message.graph.output[0].type.tensor_type
+    assert (kind.elem_type, len(kind.shape.dim)) == (onnx.TensorProto.FLOAT, 3)
+
+
 @pytest.mark.parametrize(
     ("op_type", "attributes"),
     [("LeakyRelu", {"alpha": 1}), ("Elu", {"alpha": 0.5}), ("Concat", {"axis": 1}), ("Flatten", {})],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from formats.onnx_cases import CONTAINERS, LAYERS, filled, name
@@ -15,7 +17,7 @@ from cnn_from_scratch.formats.onnx.reading import load_onnx
 from cnn_from_scratch.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, LayerNorm, Linear, ReLU, Sequential
 from cnn_from_scratch.models import MODELS
 
-pytest.importorskip("onnx", reason="onnx is not installed: pip install '.[test]'")
+onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install '.[test]'")
 
 CASES = [filled(case) for case in (*LAYERS, *CONTAINERS)]
 SMALL = ("digits_cnn", "lenet5", "mnist_cnn", "resnet20", "vgg_small", "mobilenet_v2", "squeezenet1_1")
@@ -121,3 +123,33 @@ def test_a_graph_gets_a_head_and_goes_out_whole(tmp_path):
     again = there_and_back(model, (3,), tmp_path)
     assert set(again.params) == {"base.w", "head.1.weight", "head.1.bias"}
     assert_near(again.predict(examples(5, (3,))), model.predict(examples(5, (3,))))
+
+
+# --- the models that ONNX tests with --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suite", ["pytorch-converted", "pytorch-operator"])
+def test_models_of_the_wheel_go_out_as_they_came_in(suite, tmp_path):
+    """Valid, and the same to the last bit for the inputs that are recorded."""
+    wheel = Path(onnx.__file__).parent / "backend" / "test" / "data" / suite
+    models = sorted(wheel.glob("*/model.onnx"))
+    if not models:
+        pytest.skip(f"onnx {onnx.__version__} comes without its test data: pip install '.[test]'")
+    for model in models:
+        graph = load_onnx(model)
+        save_onnx(graph, tmp_path / "again.onnx")
+        onnx.checker.check_model(onnx.load(tmp_path / "again.onnx"), full_check=True)
+        again = load_onnx(tmp_path / "again.onnx")
+        held = {*graph.params, *graph.buffers, *graph.constants}
+        names = [value.name for value in graph.inputs if value.name not in held]
+        arrays = (
+            onnx.numpy_helper.to_array(
+                onnx.TensorProto.FromString((model.parent / f"test_data_set_0/input_{i}.pb").read_bytes())
+            )
+            for i in range(len(names))
+        )
+        given = dict(zip(names, arrays, strict=True))
+        ours, theirs = graph.run(given), again.run(given)
+        assert list(ours) == list(theirs)
+        for value, array in ours.items():
+            np.testing.assert_array_equal(array, theirs[value], strict=True, err_msg=model.parent.name)

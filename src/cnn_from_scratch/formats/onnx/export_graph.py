@@ -7,7 +7,7 @@ the root of two) is the output of a Constant node, so that nobody takes it for s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,6 +53,7 @@ class ExportGraph:
         self.opset, self.dtype = opset, dtype
         self.inputs: list[ExportValue] = []
         self.outputs: list[ExportValue] = []
+        self.otherwise: Callable[[], dict[str, ExportValue]] = dict  # outputs that ONNX infers nothing about
         self.nodes: list[ExportNode] = []
         self.initializers: dict[str, Array] = {}
         self._taken = set(reserved)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,7 +38,22 @@ def model_proto(graph: ExportGraph, metadata: Mapping[str, str]) -> ModelProto:
         producer_version=__version__,
     )
     helper.set_model_props(message, dict(metadata))
-    return message if all(value.dtype for value in graph.outputs) else shape_inference.infer_shapes(message)
+    if any(value.dtype is None for value in graph.outputs):
+        message = shape_inference.infer_shapes(message)
+        _describe(message.graph.output, graph.otherwise)
+    return message
+
+
+def _describe(outputs: Iterable[ValueInfoProto], otherwise: Callable[[], Mapping[str, ExportValue]]) -> None:
+    """Say what is known of outputs that ONNX could infer nothing about; a valid file has type and rank of each."""
+    known: Mapping[str, ExportValue] | None = None
+    for output in outputs:
+        kind = output.type.tensor_type
+        if kind.elem_type and kind.HasField("shape"):
+            continue
+        known = otherwise() if known is None else known
+        if output.name in known:
+            output.CopyFrom(_value(known[output.name]))
 
 
 def _node(node: ExportNode, opset: int) -> NodeProto:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from ....errors import CnnError
 from ....layers.base import Shape
 from ....layers.context import join
 from ....layers.graph import Graph
@@ -23,6 +26,21 @@ def write_whole_graph(graph: ExportGraph, layer: Graph) -> None:
     names = write_nodes(graph, layer, "", given)
     graph.inputs += [ExportValue(names[value.name], value.dtype, value.shape) for value in layer.inputs]
     graph.outputs += [ExportValue(names[name], None, None) for name in layer.outputs]
+    graph.otherwise = lambda: {names[value.name]: value._replace(name=names[value.name]) for value in _tried(layer)}
+
+
+def _tried(layer: Graph) -> list[ExportValue]:
+    """dtype and rank of every output, by running the graph with zeros; nothing if it does not take them."""
+    given = {
+        value.name: np.zeros([n if isinstance(n, int) else 2 for n in value.shape or ()], value.dtype)
+        for value in layer.inputs
+        if value.name not in held(layer)
+    }
+    try:
+        found = layer.run(given)
+    except (CnnError, ValueError, TypeError, ArithmeticError, MemoryError):
+        return []
+    return [ExportValue(name, array.dtype, (None,) * array.ndim) for name, array in found.items()]
 
 
 def held(layer: Graph) -> dict[str, object]:
