@@ -29,6 +29,7 @@ from cnn_from_scratch.layers import (
     Linear,
     MaxPool2d,
     ReLU,
+    ReLU6,
     Sequential,
     Sigmoid,
     Tanh,
@@ -400,3 +401,14 @@ def test_small_things():
     assert list(still_channels(np.array([[[[1.0, 1.0]], [[1.0, 2.0]]]]))) == [0]
     assert not_finite(Linear(2, 2, rng=0)) == []
     assert Finding(1, 2, "", "loss rises", 3.0, "it does", "do less")._fields[0] == "epoch"
+
+
+@pytest.mark.parametrize(("bias", "zero"), [(-9.0, True), (9.0, False)])
+def test_a_relu6_is_still_at_both_ends(bias, zero):
+    # x in [0, 1], so that x - 9 is cut to 0 and x + 9 to 6, whatever x is
+    model = Sequential({"fc": Linear(2, 2), "relu6": ReLU6()})
+    model.params["fc.weight"] = np.eye(2, dtype=np.float32)
+    model.params["fc.bias"] = np.array([0, bias], np.float32)
+    still, _ = layer_states(model, np.random.default_rng(0).random((8, 2)).astype(np.float32))
+    assert still["relu6"].channels.tolist() == [1]
+    assert still["relu6"].zero is zero

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..layers import Context, Conv2d, ConvTranspose2d, Layer, Linear, ReLU, Sigmoid, Tanh
+from ..layers import Context, Conv2d, ConvTranspose2d, Layer, Linear, ReLU, ReLU6, Sigmoid, Tanh
 from ..randomness import Place
 from ..typing import Array
 from .features import named_layers
@@ -74,7 +74,7 @@ def layer_states(model: Layer, x: Array) -> tuple[dict[str, Still], dict[str, fl
 
     def tap(key: str, phase: str, values: Mapping[str, Any]) -> None:
         layer, y = layers[key], values["output"]
-        if isinstance(layer, Conv2d | ConvTranspose2d | Linear | ReLU) and y.ndim in (2, 4):
+        if isinstance(layer, Conv2d | ConvTranspose2d | Linear | ReLU | ReLU6) and y.ndim in (2, 4):
             still[key] = _still(layer, values["input"], y)
         elif isinstance(layer, Sigmoid | Tanh):
             saturated[key] = _saturation(layer, y)
@@ -106,11 +106,12 @@ def still_channels(x: Array) -> Array:
 def _still(layer: Layer, x: Array, y: Array) -> Still:
     """Of this layer's own doing: what comes in still is another's."""
     found = still_channels(y)
-    if len(found) and isinstance(layer, ReLU):
+    rectifies = isinstance(layer, ReLU | ReLU6)
+    if len(found) and rectifies:
         found = np.setdiff1d(found, still_channels(x))
     elif len(found) and len(still_channels(x)) == x.shape[CHANNELWISE]:
         found = found[:0]
-    return Still(found, y.shape[CHANNELWISE], y.ndim == 4, isinstance(layer, ReLU))
+    return Still(found, y.shape[CHANNELWISE], y.ndim == 4, rectifies and not y[:, found].any())
 
 
 def _saturation(layer: Layer, y: Array) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..layers import Container, ReLU
+from ..layers import Container, ReLU, ReLU6
 from ..ops import ConvCache
 from ..typing import Array
 from .trace import LayerTrace, Trace
@@ -107,7 +107,7 @@ def _row(seen: LayerTrace, names: list[str]) -> dict[str, Any]:
         "columns_bytes": columns_bytes(seen),
         "mean": _of(np.mean, seen.output),
         "std": _of(np.std, seen.output),
-        "dead": dead_share(seen.output) if isinstance(seen.layer, ReLU) else math.nan,
+        "dead": dead_share(seen.output) if isinstance(seen.layer, ReLU | ReLU6) else math.nan,
         "norm_dy": norm(seen.dy),
         "norm_dx": norm(seen.dx),
         **dict(zip(_norms(names), map(norm, gradients), strict=True)),
