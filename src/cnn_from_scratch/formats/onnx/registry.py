@@ -95,7 +95,7 @@ def make_operation(node: Node) -> Operation:
     if node.op_type not in _OPERATORS:
         raise UnsupportedOpError(
             f"{node.op_type} (opset {node.opset}) is not supported; node {node.name!r} computes it. "
-            "supported_operators() lists those that are"
+            "cnn_from_scratch.formats.onnx.supported_operators() lists those that are"
         )
     if not 1 <= node.opset <= NEWEST_OPSET:
         raise UnsupportedOpError(
