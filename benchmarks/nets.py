@@ -13,7 +13,7 @@ import numpy as np
 
 from cnn_from_scratch.layers import Sequential
 from cnn_from_scratch.models import MODELS, resnet20
-from cnn_from_scratch.models.resnet import _block
+from cnn_from_scratch.models.residual_blocks import basic_block
 
 Array = np.ndarray
 
@@ -40,7 +40,7 @@ def _resnet56() -> Sequential:
     """resnet20 with nine blocks in each stage instead of three."""
     layers = dict(resnet20().children)
     for stage, filters in (("layer1", 16), ("layer2", 32), ("layer3", 64)):
-        layers[stage] = Sequential(*layers[stage].children.values(), *(_block(filters, filters, 1) for _ in range(6)))
+        layers[stage] = Sequential(*layers[stage].children.values(), *(basic_block(filters, filters) for _ in range(6)))
     return Sequential(layers).initialize(0)
 
 

@@ -48,7 +48,7 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "Milliseconds for a batch. Batch norm is folded into the convolutions (PyTorch: `fx` fusion, `inference_mode`; "
         "compiled: with frozen weights). Ours is `model.compile(shape)`, which makes a plan for batches of one shape "
         "beforehand, and `model.predict`, which takes the model as it stands.",
-        ("w1-inference", "w2-inference", "resnet20-inference"),
+        ("w1-inference", "w2-inference", "resnet20-inference", "resnet18-inference"),
     ),
     (
         "One convolution",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-NAMES = {"w1": "W1", "w2": "W2", "resnet20": "ResNet-20"}
+NAMES = {"w1": "W1", "w2": "W2", "resnet20": "ResNet-20", "resnet18": "ResNet-18"}
 NONE = "–"
 
 

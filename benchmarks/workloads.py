@@ -144,6 +144,13 @@ WORKLOADS = {
             "ResNet-20, inference, batch norm folded",
             lambda: _inference("resnet20", (3, 32, 32), (64,), ()),
         ),
+        Workload(
+            "resnet18-inference",
+            "ResNet-18, inference, 224 x 224, batch norm folded",
+            lambda: [
+                Case("batch 1", Task("infer", "resnet18", (1, 3, 224, 224)), [PLAN, PREDICT, *EAGER, *ORT]),
+            ],
+        ),
         Workload("layers-forward", "One convolution, forward", lambda: _grid("forward")),
         Workload("layers-backward", "One convolution, backward", lambda: _grid("backward")),
         Workload(

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from nets import NETS, weights_of
+from nets import NETS, our_model, weights_of
 from onnx import TensorProto, helper, numpy_helper
 from tasks import Array, Competitor, Runner, Task, batch
+
+from cnn_from_scratch.formats.onnx.writing import to_onnx
 
 VERSION = "onnxruntime"
 
@@ -19,16 +21,18 @@ def build(task: Task, competitor: Competitor) -> Runner:
     options.intra_op_num_threads = competitor.threads
     graph = model_of(task.net, task.shape).SerializeToString()
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    x = batch(task)[0]
+    x, name = batch(task)[0], session.get_inputs()[0].name
 
     def run() -> Array:
-        return session.run(None, {"x": x})[0]
+        return session.run(None, {name: x})[0]
 
     return Runner(run, lambda: {"output": run()})
 
 
 def model_of(net: str, shape: tuple[int, ...]) -> Any:
     """The network as an ONNX model."""
+    if net not in NETS:  # a network that we write ourselves
+        return to_onnx(our_model(net), input_shape=shape[1:])
     write = _Nodes(weights_of(net))
     y = NETS[net](write, "x")
     inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)]

@@ -85,9 +85,25 @@ class ResNet(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
+class ResNet18(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        for i, (channels, filters) in enumerate(((64, 64), (64, 128), (128, 256), (256, 512)), 1):
+            setattr(self, f"layer{i}", ResNet._stage(channels, filters, 2 if i > 1 else 1, 2))
+        self.fc = nn.Linear(512, 1000)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.max_pool2d(functional.relu(self.bn1(self.conv1(x))), 3, 2, 1)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.fc(x.mean((2, 3)))
+
+
 NETS = {
     "mnist_cnn": MnistCNN,
     "vgg_small": VggSmall,
     "resnet20": lambda: ResNet(3),
     "resnet56": lambda: ResNet(9),
+    "resnet18": ResNet18,
 }
