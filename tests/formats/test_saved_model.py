@@ -109,7 +109,7 @@ def test_every_layer_comes_back(tmp_path, name):
         np.testing.assert_array_equal((again.params | again.buffers)[key], array)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [name for name in MODELS if not name.startswith("vgg1")])  # files of 500 MB
 def test_every_network_comes_back(tmp_path, name):
     model = MODELS[name](in_channels=1)
     save_model(model, tmp_path / "a")

@@ -1,8 +1,8 @@
 """A model's layers as plain data, and back: the name of each layer and the arguments that make it again.
 
 ``{"type": "Conv2d", "config": {"in_channels": 1, "out_channels": 8, "kernel_size": 3, ...}}``; a container has other
-layers among its arguments, a graph its nodes (see graph_spec.py). Names are looked up in a fixed list, so a file can ask
-for nothing but layers.
+layers among its arguments, a graph its nodes (see graph_spec.py). Names are looked up in a fixed list, so a file can
+ask for nothing but layers.
 """
 
 from __future__ import annotations

@@ -204,7 +204,7 @@ def pair(function: str, name: str, value: Pair, *, minimum: int) -> tuple[int, i
 
 
 def _is_int(value: object) -> TypeGuard[int]:
-    return type(value) is int or isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return type(value) is int or (isinstance(value, int | np.integer) and not isinstance(value, bool))
 
 
 # --- checks ---------------------------------------------------------------------------------------------------------
