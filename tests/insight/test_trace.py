@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import itertools
 
+import hypothesis
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from layers.test_all_layers import TABLE, example
 from random_models import kinds_met, kinds_offered, random_batch, random_model
@@ -33,6 +34,8 @@ from cnn_from_scratch.randomness import Place
 from cnn_from_scratch.training import training_steps
 from cnn_from_scratch.training.losses import as_loss
 from cnn_from_scratch.training.step import compute_gradients
+
+RECTIFIERS = ("ReLU", "ReLU6", "LeakyReLU", "PReLU", "ELU")
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -118,8 +121,15 @@ def test_outputs_and_gradients_are_those_without_a_trace(seed, train, dtype, ord
     assert_bits(model.backward(dlogits, again_cache)[0], dx)
 
 
+def on_a_kink(seen):
+    """Whether a rectifier meets a number that is 0 but for rounding, which may then fall either way."""
+    rectifiers = [layer.input for layer in seen.layers.values() if type(layer.layer).__name__ in RECTIFIERS]
+    return any(((x != 0) & (np.abs(x) < 1e-12)).any() for x in rectifiers)
+
+
 @settings(max_examples=40, deadline=None)
 @given(seed=seeds)
+@hypothesis.example(seed=486)  # padding and group norm, so that a ReLU meets 1e-17
 def test_gradients_are_those_of_a_training_step(seed):
     """`fit` fuses layers and lays images out otherwise, so in float64 all but the last digits agree."""
     model, (x, y) = random_model(seed), random_batch(seed, count=6)
@@ -128,6 +138,7 @@ def test_gradients_are_those_of_a_training_step(seed):
     seen = trace(model, x, y, train=True, seed=place)
     assert seen.loss == pytest.approx(step.loss, rel=1e-10)
     assert seen.grads.keys() == step.grads.keys()
+    assume(not on_a_kink(seen))
     for key, grad in step.grads.items():
         np.testing.assert_allclose(seen.grads[key], grad, rtol=1e-6, atol=1e-9 * (1 + np.abs(grad).max()), err_msg=key)
 

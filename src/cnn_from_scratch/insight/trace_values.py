@@ -191,7 +191,14 @@ def fits(value: Any, hint: Any) -> bool:
         return value is ALONE and origin is None
     if hint in (int, float):
         return isinstance(value, int | float if hint is float else int) and not isinstance(value, bool)
-    return isinstance(value, type(None) if hint is None else origin or hint)
+    return isinstance(value, type(None) if hint is None else _class_of(origin or hint))
+
+
+def _class_of(kind: Any) -> type[Any]:
+    """The class that an alias stands for: newer versions of Python know NumPy's NDArray as an alias."""
+    aliased = getattr(kind, "__value__", None)
+    found: type[Any] = kind if aliased is None else get_origin(aliased) or aliased
+    return found
 
 
 def _short(value: Any) -> str:
