@@ -12,7 +12,7 @@ from ..layers import Container, Layer
 
 def layer_keys(model: Layer) -> list[str]:
     """The keys of all layers and containers, in the order in which they run; "" for a model that is a single layer."""
-    from ..insight.features import named_layers
+    from ..layers.containers import named_layers
 
     return [key for key, _ in named_layers(model) if key or not isinstance(model, Container)]
 

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from .. import insight
 from ..insight.feature_picture import SAME_NUMBERS
-from ..insight.features import named_layers
 from ..insight.spatial_layers import POOLS
 from ..layers import Container
+from ..layers.containers import named_layers
 from ..typing import Array
 from .own_data import OwnData, Subject, find_subject
 from .saved_run import Run

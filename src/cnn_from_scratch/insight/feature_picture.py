@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ..layers import Layer
+from ..layers.containers import named_layers
 from ..ops import softmax_forward
 from ..ops.utils import check_rank
 from ..typing import Array
 from . import style
-from .features import feature_maps, named_layers
+from .features import feature_maps
 
 MOST_LAYERS = 8
 MOST_MAPS = 10

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ..layers import Container, Context, Layer
-from ..layers.context import join
 from ..layers.predict import as_model_input
 from ..typing import Array
 
@@ -47,11 +46,3 @@ def feature_maps(model: Layer, x: Array) -> dict[str, Array]:
 
     y, _ = model.forward(x, Context(tap=tap))
     return found if isinstance(model, Container) else {"": np.ascontiguousarray(y)}
-
-
-def named_layers(layer: Layer, key: str = "") -> Iterator[tuple[str, Layer]]:
-    """Every layer and container inside, with its key; a container after what it contains."""
-    if isinstance(layer, Container):
-        for name, child in layer.children.items():
-            yield from named_layers(child, join(key, name))
-    yield key, layer

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..layers import Context, Conv2d, ConvTranspose2d, Layer, Linear, ReLU, ReLU6, Sigmoid, Tanh
+from ..layers.containers import named_layers
 from ..randomness import Place
 from ..typing import Array
-from .features import named_layers
 
 CHANNELWISE = 1
 """The axis of channels, or of units."""

@@ -10,10 +10,10 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..layers import Context, Layer
+from ..layers.containers import named_layers
 from ..layers.predict import in_fast_order, predict
 from ..training.losses import Loss
 from ..typing import Array
-from .features import named_layers
 
 
 class Moment(NamedTuple):

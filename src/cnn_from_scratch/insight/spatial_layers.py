@@ -17,8 +17,8 @@ from ..layers import (
     Layer,
     MaxPool2d,
 )
+from ..layers.containers import named_layers
 from ..typing import Array
-from .features import named_layers
 
 POOLS = (MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, AdaptiveMaxPool2d, GlobalAvgPool2d, GlobalMaxPool2d)
 """What makes maps coarser and adds nothing to them."""

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..layers import Container, Layer
+from ..layers.containers import named_layers
 from ..layers.predict import as_model_input
 from ..typing import Array
-from .features import named_layers
 
 Target: TypeAlias = int | Sequence[int] | Array | None
 """Whose score: one class for all examples, a class for each, or None for the class with the largest score."""

@@ -14,8 +14,8 @@ from ..formats.document import Kind, read_described, write_described
 from ..formats.graph_spec import constants_of
 from ..formats.saved_model import assemble
 from ..layers import Layer
+from ..layers.containers import named_layers
 from .copies import freeze_arrays
-from .features import named_layers
 from .trace import LayerTrace, Trace
 from .trace_values import Pool, Reader, encode
 

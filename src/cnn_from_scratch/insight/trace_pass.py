@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..layers import Container, Context, Layer
+from ..layers.containers import named_layers
 from ..layers.predict import as_model_input
 from ..optim import Optimizer
 from ..randomness import Place
 from ..training.losses import Loss, LossPair, as_loss
 from ..typing import Array
 from .copies import Copies, frozen_copy
-from .features import named_layers
 from .trace import LayerTrace, Trace
 
 

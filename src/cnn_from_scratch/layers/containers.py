@@ -195,6 +195,14 @@ def _at(name: str, error: ShapeError) -> ShapeError:
     return ShapeError(f"layer {name!r}: {text}")
 
 
+def named_layers(layer: Layer, key: str = "") -> Iterator[tuple[str, Layer]]:
+    """Every layer and container inside, with its key; a container after what it contains."""
+    if isinstance(layer, Container):
+        for name, child in layer.children.items():
+            yield from named_layers(child, join(key, name))
+    yield key, layer
+
+
 def require_gradients(key: str, layer: Layer, grads: Grads) -> None:
     """Raise unless the backward pass of a layer gave a gradient for everything in it that learns."""
     if lost := layer.trainable - grads.keys():

@@ -16,8 +16,7 @@ import struct
 import time
 from typing import Any
 
-ALIGN = 64
-"""Arrays begin at multiples of so many bytes: a line of the processor's cache."""
+from .shared import aligned
 
 PATIENCE = 1e-3
 """Seconds in which a receiver asks again and again before it sleeps: to be woken takes up to 50 microseconds, and
@@ -45,20 +44,20 @@ class Mailbox:
     def put(self, parts: list[memoryview]) -> list[int]:
         """Copy the parts in, one behind the other; their sizes."""
         sizes = [part.nbytes for part in parts]
-        memory = self._mapped(sum(map(_aligned, sizes)))
+        memory = self._mapped(sum(map(aligned, sizes)))
         start = 0
         for part, size in zip(parts, sizes, strict=True):
             memory[start : start + size] = part
-            start += _aligned(size)
+            start += aligned(size)
         return sizes
 
     def get(self, sizes: list[int]) -> list[memoryview]:
         """The parts of these sizes, where they lie: valid until the next `put`."""
-        memory = memoryview(self._mapped(sum(map(_aligned, sizes))))
+        memory = memoryview(self._mapped(sum(map(aligned, sizes))))
         parts, start = [], 0
         for size in sizes:
             parts.append(memory[start : start + size])
-            start += _aligned(size)
+            start += aligned(size)
         return parts
 
     def _mapped(self, size: int) -> mmap.mmap:
@@ -153,7 +152,3 @@ class Channel:
         self.hang_up()
         self._outbox.close()
         self._inbox.close()
-
-
-def _aligned(size: int) -> int:
-    return -(-size // ALIGN) * ALIGN

@@ -10,6 +10,12 @@ import numpy as np
 from ..typing import Array
 
 ALIGN = 64
+"""Arrays begin at multiples of so many bytes: a line of the processor's cache."""
+
+
+def aligned(size: int) -> int:
+    """The next multiple of `ALIGN`."""
+    return -(-size // ALIGN) * ALIGN
 
 
 class SharedArrays(Mapping[str, Array]):
@@ -24,7 +30,7 @@ class SharedArrays(Mapping[str, Array]):
     """
 
     def __init__(self, like: Mapping[str, Array]) -> None:
-        sizes = [-(-array.nbytes // ALIGN) * ALIGN for array in like.values()]
+        sizes = [aligned(array.nbytes) for array in like.values()]
         memory = mmap.mmap(-1, max(sum(sizes), 1))  # anonymous memory is shared with forks
         self._arrays: dict[str, Array] = {}
         start = 0

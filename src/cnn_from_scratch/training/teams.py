@@ -14,7 +14,8 @@ from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 
-from ..layers import Container, Graph, Layer
+from ..layers import Graph, Layer
+from ..layers.containers import named_layers
 from ..layers.context import join
 from ..layers.fusion import as_program
 from ..layers.program import Program
@@ -154,7 +155,7 @@ def _obstacle(model: Layer, loss: Loss) -> str | None:
     """Why there can be no forks, None where there can."""
     if not can_fork():
         return "forks are made on Linux, in the main thread"
-    for layer in _layers(model):
+    for _, layer in named_layers(model):
         if not _ours(type(layer).__module__):
             return f"{type(layer).__name__} is a layer of your own"
         if isinstance(layer, Graph) and not all(_ours(type(node.operation).__module__) for node in layer.nodes):
@@ -168,17 +169,9 @@ def _ours(module: str) -> bool:
     return module.split(".")[0] == PACKAGE
 
 
-def _layers(layer: Layer) -> Iterator[Layer]:
-    """Every layer and container."""
-    yield layer
-    if isinstance(layer, Container):
-        for child in layer.children.values():
-            yield from _layers(child)
-
-
 def _fingerprint(model: Layer) -> list[Any]:
     """All that the layers are, but for the numbers in their arrays: equal as long as the forks know the model."""
     return [
         (id(layer), *(value if isinstance(value, PLAIN) else id(value) for value in vars(layer).values()))
-        for layer in _layers(model)
+        for _, layer in named_layers(model)
     ]
