@@ -101,14 +101,34 @@ def test_a_missing_folder_is_the_systems_own_error(tmp_path):
     assert caught.value.filename == str(tmp_path / "nowhere" / "a")
 
 
-def test_what_was_left_long_ago_is_removed(tmp_path):
-    stale, fresh, other = (tmp_path / f".{name}.0123.part" for name in ("a[1]", "a[1].json", "a1"))
-    for part in (stale, fresh, other):
+LEFT = "0123456789abcdef"
+
+
+def test_what_a_dead_writer_left_is_removed(tmp_path):
+    stale, longer, other = (tmp_path / f".{name}.{LEFT}.part" for name in ("a[1]", "a[1].json", "a1"))
+    for part in (stale, longer, other):
         part.touch()
-        os.utime(part, (0, time.time() - STALE_SECONDS - 60))
-    os.utime(fresh)
     write_atomically(tmp_path / "a[1]", "x")
-    assert names(tmp_path) == sorted([fresh.name, other.name, "a[1]"])
+    assert names(tmp_path) == sorted([longer.name, other.name, "a[1]"])  # those are of other files
+
+
+def test_what_a_living_writer_writes_stays(tmp_path):
+    with replacing(tmp_path / "a") as part:
+        write_atomically(tmp_path / "a", "quick")
+        assert part.exists()
+        part.write_text("slow")
+    assert (tmp_path / "a").read_text() == "slow"
+    assert names(tmp_path) == ["a"]
+
+
+def test_without_locks_only_what_was_left_long_ago_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # as on Windows
+    old, young = (tmp_path / f".a.{digit * 16}.part" for digit in "01")
+    old.touch()
+    young.touch()
+    os.utime(old, (0, time.time() - STALE_SECONDS - 60))
+    write_atomically(tmp_path / "a", "x")
+    assert names(tmp_path) == [young.name, "a"]
 
 
 KILLED = """

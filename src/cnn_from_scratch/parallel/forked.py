@@ -28,6 +28,10 @@ from ..typing import Array
 from .channel import Channel
 from .group import Member
 
+FOR_THE_FIRST = (signal.SIGINT, signal.SIGTERM)
+"""Signals that come to the whole group of processes, by Ctrl-C or from a scheduler: the first process answers them. If
+it ends, so do the forks, which notice that their channel is closed."""
+
 Work: TypeAlias = Callable[[Member, Any], Any]
 """work(member, task) -> result: what a fork does again and again."""
 
@@ -162,9 +166,10 @@ class _Fork:
         except (EOFError, ConnectionResetError):
             raise self._ended() from None
         if got == "error":
-            error, text = value
-            error.add_note(f"in shard {self.rank}, a process of its own:\n{text}")
-            raise error
+            try:
+                raise _noted(*value, rank=self.rank)
+            finally:
+                del value  # this frame is part of the error's traceback: they would keep each other
         if got != kind:
             raise RuntimeError(f"shard {self.rank} came with a {got} where the others have a {kind}")
         return value
@@ -203,9 +208,13 @@ def _fork(rank: int, size: int, work: Work, others: Sequence[_Fork]) -> _Fork:
         # Python warns where there are other threads, such as BLAS's: a fork must not wait for them, and this one
         # does not, for it holds BLAS at one thread and uses nothing but NumPy.
         warnings.simplefilter("ignore", DeprecationWarning)
-        process = os.fork()
-    if not process:
-        _serve(rank, size, work, ours, theirs, others)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_FIRST)  # until the fork ignores them
+        try:
+            process = os.fork()
+            if not process:
+                _serve(rank, size, work, ours, theirs, others)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.hang_up()
     return _Fork(rank, process, ours)
 
@@ -213,7 +222,9 @@ def _fork(rank: int, size: int, work: Work, others: Sequence[_Fork]) -> _Fork:
 def _serve(rank: int, size: int, work: Work, ours: Channel, theirs: Channel, others: Sequence[_Fork]) -> NoReturn:
     """What a fork does: one task after the other, until the first process closes the channel or ends."""
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first process
+        for number in FOR_THE_FIRST:
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, FOR_THE_FIRST)
         ours.hang_up()  # what is open here, too, would not tell when the first process ends
         for other in others:
             other.channel.close()
@@ -233,6 +244,12 @@ def _reply(work: Work, member: Member, task: Any) -> tuple[str, Any]:
         raise
     except BaseException as error:
         return "error", (_sendable(error), traceback.format_exc())
+
+
+def _noted(error: BaseException, text: str, *, rank: int) -> BaseException:
+    """The error, with the fork's own traceback."""
+    error.add_note(f"in shard {rank}, a process of its own:\n{text}")
+    return error
 
 
 def _sendable(error: BaseException) -> BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
@@ -34,6 +35,10 @@ class Callback:
 
     `before_evaluation` and `after_evaluation` surround what is measured at the end of an epoch, so that a callback
     can lend the model other weights for it; the latter is called in reverse order, as one leaves nested blocks.
+
+    A callback that remembers something says what in `state_dict`, so that it gets into checkpoints, and takes it back
+    in `load_state_dict`. When a training is resumed, `on_train_begin` comes first: model, optimizer and history are
+    those of the checkpoint by then.
     """
 
     def on_train_begin(self, progress: Progress) -> None:
@@ -57,6 +62,40 @@ class Callback:
 
     def on_train_end(self, progress: Progress) -> None:
         """After the last step, also when the training was interrupted."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it remembers between steps: None, numbers, strings, arrays; lists, tuples and dicts of these."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` gave; the arrays are its own.
+
+        Raises
+        ------
+        ValueError
+            If it is the state of something else.
+        """
+        check_state(type(self).__name__, state, ())
+
+
+def check_state(callback: str, state: Mapping[str, Any], names: Sequence[str], **settings: Any) -> None:
+    """Raise if a state has not these names, or was made with other settings, which are among them.
+
+    Examples
+    --------
+    >>> check_state("EarlyStopping", {"monitor": "loss", "waited": 2}, ["monitor", "waited"], monitor="val_loss")
+    Traceback (most recent call last):
+        ...
+    ValueError: EarlyStopping.load_state_dict: monitor is 'val_loss', but it was 'loss'
+    """
+    owner = f"{callback}.load_state_dict"
+    if set(state) != set(names):
+        raise ValueError(
+            f"{owner}: state must have {', '.join(names) or 'nothing'}; got {', '.join(state) or 'nothing'}"
+        )
+    for name, value in settings.items():
+        if state[name] != value:
+            raise ValueError(f"{owner}: {name} is {value!r}, but it was {state[name]!r}")
 
 
 def _better(value: float, best: float, monitor: str, min_delta: float = 0.0) -> bool:
@@ -126,6 +165,15 @@ class EarlyStopping(Callback):
             self.waited += 1
         return self.waited >= self.patience
 
+    def state_dict(self) -> dict[str, Any]:
+        """The best value so far, and for how many epochs it has stood."""
+        return {"monitor": self.monitor, "best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See `Callback.load_state_dict`."""
+        check_state("EarlyStopping", state, ("monitor", "best", "waited"), monitor=self.monitor)
+        self.best, self.waited = state["best"], state["waited"]
+
 
 class BestWeights(Callback):
     """Keep the parameters and buffers of the best epoch, and put them back at the end.
@@ -165,6 +213,16 @@ class BestWeights(Callback):
         for key, array in self._kept.items():
             state[key][...] = array
         self._kept = self._measured = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best value so far, its epoch and weights."""
+        kept = {key: array.copy() for key, array in self._kept.items()}
+        return {"monitor": self.monitor, "best": self.best, "epoch": self.epoch, "kept": kept}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See `Callback.load_state_dict`."""
+        check_state("BestWeights", state, ("monitor", "best", "epoch", "kept"), monitor=self.monitor)
+        self.best, self.epoch, self._kept = state["best"], state["epoch"], dict(state["kept"])
 
 
 class AverageWeights(Callback):
@@ -206,6 +264,15 @@ class AverageWeights(Callback):
         state = _state(progress.model)
         for key, average in self._average.averaged.items():
             state[key][...] = average
+
+    def state_dict(self) -> dict[str, Any]:
+        """The averages, and of how many updates they are."""
+        return {"decay": self.decay, "average": self._average.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See `Callback.load_state_dict`."""
+        check_state("AverageWeights", state, ("decay", "average"), decay=self.decay)
+        self._average.load_state_dict(state["average"])
 
 
 def _state(model: Layer) -> dict[str, Array]:

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from fnmatch import fnmatchcase
+import os
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from ..data import (
-    ArrayData,
-    Augment,
-    Batch,
-    BatchSource,
-    Data,
-    as_source,
-    batch_count,
-    iterate_batches,
-    stratified_split,
-)
-from ..errors import NotFiniteError, ShapeError
+from ..data import Augment, Batch, BatchSource, Data, iterate_batches
+from ..errors import NotFiniteError
 from ..layers import Layer
 from ..ops.memory import Store
 from ..optim import Adam, Optimizer
 from ..parallel import default_shards
 from ..randomness import Place
+from .arguments import check_checkpoints, check_count, check_kinds, count_steps, only_trainable, split_data
 from .callbacks import Callback, Progress
 from .evaluate import evaluate
 from .history import History
-from .interrupts import interrupt_between_steps
+from .interrupts import Interrupt, interrupt_between_steps
 from .losses import LossPair, as_loss
 from .meter import Bar, Meter, progress_bar
+from .resume import Found, Start, find_checkpoint, restore, restore_callbacks, shards_of
+from .same_training import describe
+from .saver import Saver, open_saver
 from .stepper import Setting, take_step
 from .teams import Workers, open_team
 
@@ -60,6 +51,10 @@ def fit(
     workers: Workers = "auto",
     trainable: str | Sequence[str] = "*",
     progress: bool = True,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: int | None = None,
+    keep: int = 2,
+    resume: bool = False,
 ) -> History:
     """Train a model, in place.
 
@@ -104,6 +99,20 @@ def fit(
         Patterns over the keys of parameters; all others stay frozen for this training.
     progress : bool
         Show a bar with loss, accuracy, images per second and the time left.
+    checkpoint : path, optional
+        A folder, made if it is missing, for checkpoints: files that hold all that a training needs to go on. One is
+        written at the end of every epoch, and where an interruption ends the training. They are named
+        ``checkpoint-EPOCH-STEPS.safetensors``; ``best.safetensors`` is that of the best epoch (by val_loss where there
+        is validation, else by loss).
+    every : int, optional
+        Steps between two checkpoints, besides those.
+    keep : int
+        How many of the last checkpoints are kept, at least 1. Two leave one to go back to, should the last be damaged.
+    resume : bool
+        Go on from the last checkpoint that can be read; begin where there is none, so that the same script can be run
+        again and again. What comes out is bitwise what an uninterrupted training gives: parameters, buffers, moments,
+        callbacks, history but for the times. All else must be given as it was: the same data, model and settings;
+        `epochs` may be larger, and shards=None takes as many as before.
 
     Returns
     -------
@@ -118,12 +127,21 @@ def fit(
         If an example does not fit into the model; raised before anything is computed, naming the layer.
     FloatingPointError
         If loss or gradients are no longer finite, naming layer, epoch and step. The parameters are those before
-        that step.
+        that step; the last checkpoint stays.
     KeyboardInterrupt
-        After Ctrl-C, at the end of the step; the model is whole. (A second Ctrl-C does not wait.)
+        After Ctrl-C, and as its subclass `Terminated` after SIGTERM, at the end of the step; the model is whole, and
+        there is a checkpoint of this step. (A second one does not wait.) Handlers of your own stay as they are.
+    ValueError
+        If there are checkpoints already and `resume` was not asked for, or what is resumed differs from before.
+    FormatError
+        If every checkpoint is damaged. (If only the last is: RuntimeWarning, and the one before is taken.)
+    OSError
+        If a checkpoint cannot be written, as the disk is full; the model is whole, older checkpoints are as they were.
+        PermissionError, before anything is computed, if the folder cannot be written.
 
     Examples
     --------
+    >>> import numpy as np
     >>> from cnn_from_scratch.layers import Linear, Sequential
     >>> x = np.array([[-1.0], [1.0]], np.float32).repeat(8, axis=0)
     >>> y = np.array([0, 1]).repeat(8)
@@ -132,42 +150,52 @@ def fit(
     >>> history["accuracy"][-1]
     1.0
     """
-    _check_count("epochs", epochs)
-    _check_count("batch_size", batch_size)
-    count = min(default_shards(), batch_size) if shards is None else _check_count("shards", shards)
-    if count > batch_size:
-        raise ValueError(f"fit: shards={count} cannot share a batch_size of {batch_size}; each needs an example")
+    check_count("epochs", epochs)
+    check_count("batch_size", batch_size)
     optimizer = Adam() if optimizer is None else optimizer
-    _check_kinds(model, optimizer, schedule, augment, callbacks)
+    check_kinds(model, optimizer, schedule, augment, callbacks)
+    check_checkpoints(checkpoint, every, keep, resume)
     chosen = as_loss(loss, label_smoothing=label_smoothing)
-    source, held_out = _split(data, validation, augment, seed)
-    steps = _count_steps(source, batch_size, drop_last)
-    state = Progress(model, optimizer, History(), 0, 0, steps, epochs, held_out is not None)
+    source, held_out = split_data(data, validation, augment, seed)
+    steps = count_steps(source, batch_size, drop_last)
+    found = None if checkpoint is None else find_checkpoint(checkpoint, resume=resume)
+    count = _count_shards(shards, batch_size, found)
     batches = partial(
         iterate_batches, source, batch_size, seed=seed, shuffle=shuffle, drop_last=drop_last, prefetch=prefetch
     )
-    with (
-        _only_trainable(model, trainable),
-        open_team(model, chosen, count, workers) as team,
-        progress_bar(progress, len(source), epochs) as bar,
-        interrupt_between_steps() as check_interrupt,
-    ):
-        setting = Setting(model, optimizer, chosen, team, Store(), clip_norm, clip_value)
-        how = _How(setting, seed, schedule, callbacks, bar, check_interrupt)
-        _tell(callbacks, "on_train_begin", state)
-        try:
-            for epoch in range(1, epochs + 1):
-                state, row = _run_epoch(state._replace(epoch=epoch), batches(epoch=epoch), how)
-                row |= _validate(state, held_out, how, batch_size)
-                state.history.rows.append(row)
-                bar.end_epoch(row)
-                wishes = [callback.on_epoch_end(state, row) for callback in callbacks]  # every one is told
-                check_interrupt()
-                if any(wishes):
-                    break
-        finally:
-            _tell(callbacks, "on_train_end", state)
-    return state.history
+    given = {
+        "augment": augment is not None,
+        "batch_size": int(batch_size),
+        "clip_norm": clip_norm,
+        "clip_value": clip_value,
+        "drop_last": bool(drop_last),
+        "examples": len(source),
+        "label_smoothing": label_smoothing,
+        "loss": chosen.name,
+        "schedule": schedule is not None,
+        "seed": int(seed),
+        "shards": count,
+        "shuffle": bool(shuffle),
+        "validation": None if held_out is None else len(held_out),
+    }
+    start = Start(Progress(model, optimizer, History(), 0, 0, steps, epochs, held_out is not None))
+    with only_trainable(model, trainable):
+        saver = None
+        if checkpoint is not None:
+            settings = given | describe(model, optimizer, callbacks, scheduled=schedule is not None)
+            saver = open_saver(checkpoint, every, keep, settings, callbacks, found, start)
+            start = start if found is None else restore(found, start)
+        with (
+            open_team(model, chosen, count, workers) as team,
+            progress_bar(progress, len(source), epochs) as bar,
+            interrupt_between_steps() as interrupt,
+        ):
+            setting = Setting(model, optimizer, chosen, team, Store(), clip_norm, clip_value)
+            how = _How(setting, seed, schedule, callbacks, bar, interrupt, saver, held_out, batch_size)
+            _tell(callbacks, "on_train_begin", start.progress)
+            if found is not None:
+                restore_callbacks(found, callbacks)
+            return _run(start, batches, how)
 
 
 class _How(NamedTuple):
@@ -178,13 +206,33 @@ class _How(NamedTuple):
     schedule: Callable[[int], float] | None
     callbacks: Sequence[Callback]
     bar: Bar
-    check_interrupt: Callable[[], None]
+    interrupt: Interrupt
+    saver: Saver | None
+    held_out: BatchSource | None
+    batch_size: int
 
 
-def _run_epoch(state: Progress, batches: Iterable[Batch], how: _How) -> tuple[Progress, dict[str, Any]]:
-    """All steps of one epoch; where it got to, and its row of the history."""
-    meter = Meter(how.setting.loss.name)
-    how.bar.start_epoch(state.epoch)
+def _run(start: Start, batches: Callable[..., Iterable[Batch]], how: _How) -> History:
+    """All epochs that are left."""
+    state = start.progress
+    try:
+        for epoch in start.epochs_left():
+            first_step, meter = start.enter(epoch, how.setting.loss.name)
+            state = _run_epoch(state._replace(epoch=epoch), batches(epoch=epoch, first_step=first_step), meter, how)
+            stopped = _end_epoch(state, meter, how)
+            if how.saver is not None:
+                how.saver.after_epoch(state, meter, stopped=stopped)
+            how.interrupt.check()
+            if stopped:
+                break
+    finally:
+        _tell(how.callbacks, "on_train_end", state)
+    return state.history
+
+
+def _run_epoch(state: Progress, batches: Iterable[Batch], meter: Meter, how: _How) -> Progress:
+    """The steps of one epoch; where it got to."""
+    how.bar.start_epoch(state.epoch, meter.examples)
     for batch in batches:
         step, x, y = batch
         state = state._replace(step=step, batch=batch)
@@ -200,98 +248,54 @@ def _run_epoch(state: Progress, batches: Iterable[Batch], how: _How) -> tuple[Pr
         how.bar.advance(result.examples, meter)
         for callback in how.callbacks:
             callback.on_step_end(state, result)
-        how.check_interrupt()
-    row = {"epoch": state.epoch, **meter.row(), "lr": float(state.optimizer.lr), "seconds": meter.seconds}
-    return state, row
+        _end_step(state, meter, how)
+    return state
 
 
-def _validate(state: Progress, held_out: BatchSource | None, how: _How, batch_size: int) -> dict[str, Any]:
+def _end_step(state: Progress, meter: Meter, how: _How) -> None:
+    """A checkpoint if it is time for one; the end, after a checkpoint, if somebody has asked for it."""
+    interrupted = how.interrupt.pending
+    if how.saver is not None:
+        how.saver.after_step(state, meter, interrupted=interrupted)
+    if interrupted:
+        how.interrupt.check()
+
+
+def _end_epoch(state: Progress, meter: Meter, how: _How) -> bool:
+    """Validate, and add a row to the history; whether a callback wants the training to stop."""
+    seconds, row = meter.seconds, {"epoch": state.epoch, **meter.row()}
+    row |= {"lr": float(state.optimizer.lr), "seconds": seconds}
+    row |= _validate(state, how)
+    state.history.rows.append(row)
+    how.bar.end_epoch(row)
+    wishes = [callback.on_epoch_end(state, row) for callback in how.callbacks]  # every one is told
+    return any(wishes)
+
+
+def _validate(state: Progress, how: _How) -> dict[str, Any]:
     """Loss and accuracy on what was held out; callbacks may lend the model other weights for it."""
     _tell(how.callbacks, "before_evaluation", state)
     try:
-        if held_out is None:
+        if how.held_out is None:
             return {}
         loss = how.setting.loss
-        report = evaluate(state.model, held_out, loss=(loss.forward, loss.backward), batch_size=batch_size)
+        report = evaluate(state.model, how.held_out, loss=(loss.forward, loss.backward), batch_size=how.batch_size)
     finally:
         _tell(how.callbacks[::-1], "after_evaluation", state)
     row = {"val_loss": report.loss}
     return row if report.accuracy is None else row | {"val_accuracy": report.accuracy}
 
 
-def _count_steps(source: BatchSource, batch_size: int, drop_last: bool) -> int:
-    """Steps in an epoch; at least one."""
-    if len(source) == 0:
-        raise ValueError("fit: there is no example to train on")
-    steps = batch_count(len(source), batch_size, drop_last=drop_last)
-    if steps == 0:
-        raise ValueError(f"fit: {len(source)} examples make no batch of {batch_size} with drop_last=True")
-    return steps
-
-
-def _split(
-    data: Data, validation: float | Data | None, augment: Augment | None, seed: int
-) -> tuple[BatchSource, BatchSource | None]:
-    """The examples to train on, augmented, and those to validate on, as they are."""
-    if isinstance(validation, float | int):
-        if not 0 < validation < 1:
-            raise ValueError(f"fit: validation must be a share between 0 and 1, or data; got {validation!r}")
-        if not isinstance(data, tuple):
-            raise TypeError("fit: a share for validation can be held out of a pair of arrays (x, y) only")
-        x, y = data
-        if len(x) != len(y):
-            raise ShapeError(f"fit: x and y must have the same length, got shapes {x.shape} and {y.shape}")
-        strata = y if y.ndim == 1 and y.dtype.kind in "ui" else np.zeros(len(y), np.int64)
-        learn, check = stratified_split(strata, float(validation), seed=seed)
-        return ArrayData(x[learn], y[learn], augment), ArrayData(x[check], y[check])
-    held_out = None if validation is None else as_source(validation)
-    if augment is None:
-        return as_source(data), held_out
-    if not isinstance(data, tuple):
-        raise TypeError("fit: augment needs a pair of arrays (x, y); data of your own augments in its batch()")
-    return ArrayData(*data, augment), held_out
-
-
-@contextmanager
-def _only_trainable(model: Layer, patterns: str | Sequence[str]) -> Iterator[None]:
-    """Freeze all that does not match, for a while."""
-    wanted = [patterns] if isinstance(patterns, str) else list(patterns)
-    keys = [*model.params, *model.buffers]
-    for pattern in wanted:
-        if pattern != "*" and not any(fnmatchcase(key, pattern) for key in keys):
-            raise ValueError(f"fit: trainable={pattern!r} matches no key; the keys are {', '.join(keys)}")
-    before = model.frozen
-    others = frozenset(key for key in keys if not any(fnmatchcase(key, pattern) for pattern in wanted))
-    model._set_frozen(before | others)
-    try:
-        if model.params and not model.trainable:
-            raise ValueError("fit: every parameter is frozen; there is nothing to train")
-        yield
-    finally:
-        model._set_frozen(before)
+def _count_shards(shards: int | None, batch_size: int, found: Found | None) -> int:
+    """As many as were asked for, as before, or one per core."""
+    if shards is None:
+        return min(default_shards(), batch_size) if found is None else shards_of(found)
+    count = check_count("shards", shards)
+    if count > batch_size:
+        raise ValueError(f"fit: shards={count} cannot share a batch_size of {batch_size}; each needs an example")
+    return count
 
 
 def _tell(callbacks: Sequence[Callback], event: str, state: Progress) -> None:
     for callback in callbacks:
         getattr(callback, event)(state)
-
-
-def _check_kinds(
-    model: object, optimizer: object, schedule: object, augment: object, callbacks: Sequence[object]
-) -> None:
-    """The right kinds of things, before anything is computed."""
-    if not isinstance(model, Layer):
-        raise TypeError(f"fit: model must be a Layer, such as a Sequential, got {model!r}")
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"fit: optimizer must be an Optimizer, such as Adam(lr=1e-3), got {optimizer!r}")
-    for name, value in (("schedule", schedule), ("augment", augment)):
-        if value is not None and not callable(value):
-            raise TypeError(f"fit: {name} must be a function or None, got {value!r}")
-    if not isinstance(callbacks, Sequence) or not all(isinstance(callback, Callback) for callback in callbacks):
-        raise TypeError(f"fit: callbacks must be a list of Callback objects, got {callbacks!r}")
-
-
-def _check_count(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"fit: {name} must be an int >= 1, got {value!r}")
-    return int(value)

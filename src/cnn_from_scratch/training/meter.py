@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,13 +17,13 @@ class Meter:
     def __init__(self, loss: str) -> None:
         self.loss_name = loss
         self._started = time.perf_counter()
-        self._loss, self._correct, self._examples = 0.0, 0, 0
+        self._loss, self._correct, self.examples = 0.0, 0, 0
         self._counts_correct = True
 
     def add(self, result: StepResult) -> None:
         """Take one step into account."""
         self._loss += result.loss * result.examples
-        self._examples += result.examples
+        self.examples += result.examples
         if result.correct is None:
             self._counts_correct = False
         else:
@@ -37,13 +37,38 @@ class Meter:
     @property
     def images_per_second(self) -> float:
         """Since the epoch began."""
-        return self._examples / max(self.seconds, 1e-9)
+        return self.examples / max(self.seconds, 1e-9)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sums, for a checkpoint."""
+        return {
+            "loss": self._loss,
+            "correct": self._correct,
+            "examples": self.examples,
+            "counts_correct": self._counts_correct,
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from the sums that `state_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            If they are not such sums.
+        """
+        kinds = {"loss": float, "correct": int, "examples": int, "counts_correct": bool, "seconds": float}
+        if {name: type(value) for name, value in state.items()} != kinds:
+            raise ValueError(f"Meter.load_state_dict: state must have {', '.join(kinds)}, got {dict(state)!r:.80}")
+        self._loss, self._correct, self.examples = state["loss"], state["correct"], state["examples"]
+        self._counts_correct = state["counts_correct"]
+        self._started = time.perf_counter() - state["seconds"]
 
     def row(self) -> dict[str, Any]:
         """Loss, and accuracy where targets are class indices."""
-        row: dict[str, Any] = {"loss": self._loss / max(self._examples, 1)}
+        row: dict[str, Any] = {"loss": self._loss / max(self.examples, 1)}
         if self._counts_correct:
-            row["accuracy"] = self._correct / max(self._examples, 1)
+            row["accuracy"] = self._correct / max(self.examples, 1)
         row["images_per_second"] = self.images_per_second
         return row
 
@@ -55,14 +80,15 @@ class Bar:
         self._show, self._examples, self._epochs = show, examples, epochs
         self._bar: Any = None
 
-    def start_epoch(self, epoch: int) -> None:
-        """A new line."""
+    def start_epoch(self, epoch: int, done: int = 0) -> None:
+        """A new line; so many examples were done before an interruption."""
         if self._show:
             from tqdm.auto import tqdm
 
             self.close()
             self._bar = tqdm(
                 total=self._examples,
+                initial=done,
                 desc=f"epoch {epoch:>{len(str(self._epochs))}}/{self._epochs}",
                 unit=" images",
                 unit_scale=True,
