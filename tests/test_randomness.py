@@ -81,10 +81,10 @@ def test_a_place_derives_for_itself():
 
 def test_as_generator():
     rng = np.random.default_rng(0)
-    assert as_generator(rng) is rng
-    assert as_generator(3).random() == as_generator(np.int64(3)).random()
-    assert as_generator(3).random() != as_generator(4).random()
-    assert as_generator(None).random() != as_generator(None).random()
+    assert as_generator(rng, "test") is rng
+    assert as_generator(3, "test").random() == as_generator(np.int64(3), "test").random()
+    assert as_generator(3, "test").random() != as_generator(4, "test").random()
+    assert as_generator(None, "test").random() != as_generator(None, "test").random()
 
 
 @pytest.mark.parametrize("seed", [-1, 1.0, True, "1", None])
@@ -97,5 +97,5 @@ def test_a_seed_is_an_integer(seed):
 @pytest.mark.parametrize("rng", [-1, 1.5, True, "1"])
 def test_as_generator_wants_a_seed_or_a_generator(rng):
     with pytest.raises(ValueError) as caught:  # noqa: PT011
-        as_generator(rng)
-    assert str(caught.value) == f"rng must be None, a NumPy Generator or an integer >= 0, got {rng!r}"
+        as_generator(rng, "Conv2d")
+    assert str(caught.value) == f"Conv2d: rng must be None, a NumPy Generator or an integer >= 0, got {rng!r}"

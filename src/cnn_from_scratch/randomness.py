@@ -61,12 +61,12 @@ class Place(NamedTuple):
         return derive(self.seed, purpose, epoch=self.epoch, step=self.step, shard=self.shard, key=key)
 
 
-def as_generator(rng: int | np.random.Generator | None) -> np.random.Generator:
-    """A generator from a seed, from a generator (itself), or from fresh entropy (None)."""
+def as_generator(rng: int | np.random.Generator | None, owner: str) -> np.random.Generator:
+    """A generator from a seed, from a generator (itself), or from fresh entropy (None); errors name the owner."""
     if isinstance(rng, np.random.Generator):
         return rng
     if rng is None:
         return np.random.default_rng()
     if isinstance(rng, bool) or not isinstance(rng, int | np.integer) or rng < 0:
-        raise ValueError(f"rng must be None, a NumPy Generator or an integer >= 0, got {rng!r}")
+        raise ValueError(f"{owner}: rng must be None, a NumPy Generator or an integer >= 0, got {rng!r}")
     return derive(int(rng), "layer")

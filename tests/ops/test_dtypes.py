@@ -128,8 +128,8 @@ def test_other_dtypes_are_refused(dtype):
             "scale_backward: dy has dtype float16 but the forward pass ran in float64; convert dy",
         ),
         (lambda: scale_forward(F4), "scale_forward() missing 1 required positional argument: 'weight'"),
-        (lambda: scale_forward(weight=F4), "missing a required argument: 'x'"),
-        (lambda: scale_forward(F2, F2, ofset=1), "got an unexpected keyword argument 'ofset'"),
+        (lambda: scale_forward(weight=F4), "scale_forward() missing 1 required positional argument: 'x'"),
+        (lambda: scale_forward(F2, F2, ofset=1), "scale_forward() got an unexpected keyword argument 'ofset'"),
     ],
 )
 def test_bad_input_is_named(call, message):
@@ -166,7 +166,7 @@ def test_a_cache_of_another_operation_is_refused_though_it_looks_alike():
     _, cache = ops.tanh_forward(F4)
     with pytest.raises(TypeError, match=r"^sigmoid_backward: cache must come from sigmoid_forward, got TanhCache$"):
         ops.sigmoid_backward(F4, cache)
-    with pytest.raises(TypeError, match="missing a required argument: 'cache'"):
+    with pytest.raises(TypeError, match=r"^sigmoid_backward\(\) missing 1 required positional argument: 'cache'$"):
         ops.sigmoid_backward(F4)
 
 

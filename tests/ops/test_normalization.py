@@ -571,7 +571,7 @@ X, V = np.ones((2, 4, 3, 3)), np.ones(4)
         ),
         (lambda: train(X, momentum=1.5), ValueError, "batch_norm_forward: momentum must be between 0 and 1, got 1.5"),
         (lambda: train(X, eps=-1.0), ValueError, "batch_norm_forward: eps must be at least 0, got -1.0"),
-        (lambda: train(X, eps=np.nan), ValueError, "batch_norm_forward: eps must be at least 0, got nan"),
+        (lambda: train(X, eps=np.nan), ValueError, "batch_norm_forward: eps must be finite, got nan"),
         (
             lambda: train(X.astype(np.uint8)),
             TypeError,

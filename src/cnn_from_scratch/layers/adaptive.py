@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from ..errors import ShapeError
 from ..ops import (
-    AdaptivePoolCache,
+    AdaptiveAvgPoolCache,
+    AdaptiveMaxPoolCache,
     adaptive_avg_pool_backward,
     adaptive_avg_pool_forward,
     adaptive_max_pool_backward,
@@ -60,7 +61,7 @@ class AdaptiveAvgPool2d(PlainLayer):
         size = self.output_size
         return size if isinstance(size, Sequence) else (size, size)
 
-    def forward(self, x: Array, ctx: Context) -> tuple[Array, AdaptivePoolCache]:
+    def forward(self, x: Array, ctx: Context) -> tuple[Array, AdaptiveAvgPoolCache | AdaptiveMaxPoolCache]:
         """The first of `op`."""
         forward, _ = self.op
         return forward(x, self.output_size)

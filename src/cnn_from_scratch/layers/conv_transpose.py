@@ -74,7 +74,7 @@ class ConvTranspose2d(Layer):
         self.params = {"weight": np.empty((in_channels, out_channels // groups, KH, KW), np.float32)}
         if bias:
             self.params["bias"] = np.empty(out_channels, np.float32)
-        self.reset_parameters(as_generator(rng))
+        self.reset_parameters(as_generator(rng, "ConvTranspose2d"))
 
     def _check(self) -> tuple[int, int]:
         require_counts(self, "in_channels", "out_channels", "groups")

@@ -78,7 +78,7 @@ class Conv2d(Layer):
         self.params = {"weight": np.empty((out_channels, in_channels // groups, KH, KW), np.float32)}
         if bias:
             self.params["bias"] = np.empty(out_channels, np.float32)
-        self.reset_parameters(as_generator(rng))
+        self.reset_parameters(as_generator(rng, "Conv2d"))
 
     def _check(self) -> tuple[int, int]:
         require_counts(self, "in_channels", "out_channels", "groups")

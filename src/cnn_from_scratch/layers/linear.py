@@ -56,7 +56,7 @@ class Linear(Layer):
         self.params = {"weight": np.empty((out_features, in_features), np.float32)}
         if bias:
             self.params["bias"] = np.empty(out_features, np.float32)
-        self.reset_parameters(as_generator(rng))
+        self.reset_parameters(as_generator(rng, "Linear"))
 
     def reset_parameters(self, rng: np.random.Generator) -> None:
         """Draw weight and bias anew, in place, as `weight_init` says."""

@@ -19,7 +19,8 @@ from .activations import (
     relu_forward,
 )
 from .adaptive_pooling import (
-    AdaptivePoolCache,
+    AdaptiveAvgPoolCache,
+    AdaptiveMaxPoolCache,
     adaptive_avg_pool_backward,
     adaptive_avg_pool_forward,
     adaptive_max_pool_backward,
@@ -56,8 +57,9 @@ from .group_norm import GroupNormCache, group_norm_backward, group_norm_forward
 from .im2col import im2col
 from .linear import LinearCache, linear_backward, linear_forward
 from .losses import (
-    DifferenceCache,
     HuberCache,
+    L1Cache,
+    MseCache,
     huber_backward,
     huber_forward,
     l1_backward,
@@ -104,7 +106,8 @@ from .utils import (
 )
 
 __all__ = [
-    "AdaptivePoolCache",
+    "AdaptiveAvgPoolCache",
+    "AdaptiveMaxPoolCache",
     "AddReluCache",
     "AvgPoolCache",
     "BatchNormCache",
@@ -118,17 +121,18 @@ __all__ = [
     "ConvGeometry",
     "ConvTransposeCache",
     "CrossEntropyCache",
-    "DifferenceCache",
     "DropoutCache",
     "EluCache",
     "GeluCache",
     "GroupNormCache",
     "HuberCache",
+    "L1Cache",
     "LayerNormCache",
     "LeakyReluCache",
     "LinearCache",
     "LogSoftmaxCache",
     "MaxPoolCache",
+    "MseCache",
     "PadCache",
     "PreluCache",
     "Relu6Cache",

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..typing import Array
+from .checks import check_number
 from .dtypes import float_op
 from .memory import empty_like
 from .rectify import keep_below, pass_where_positive, rectify
@@ -83,6 +84,8 @@ def leaky_relu_forward(x: Array, *, negative_slope: float = 0.01) -> tuple[Array
     ------
     TypeError
         If x is not of floats, or negative_slope is no number.
+    ValueError
+        If negative_slope is not finite.
 
     References
     ----------
@@ -94,7 +97,7 @@ def leaky_relu_forward(x: Array, *, negative_slope: float = 0.01) -> tuple[Array
     >>> y
     array([-1.,  0.,  3.])
     """
-    _check_number("leaky_relu_forward", "negative_slope", negative_slope)
+    check_number("leaky_relu_forward", "negative_slope", negative_slope)
     y = keep_below(x, out=empty_like(x))
     y *= negative_slope
     y += rectify(x, out=empty_like(x))
@@ -116,11 +119,6 @@ def leaky_relu_backward(dy: Array, cache: LeakyReluCache) -> Array:
     below *= cache.negative_slope
     dx += below
     return dx
-
-
-def _check_number(function: str, name: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        raise TypeError(f"{function}: {name} must be a number, got {value!r}")
 
 
 def _split(dy: Array, x: Array) -> tuple[Array, Array]:
@@ -235,6 +233,8 @@ def elu_forward(x: Array, *, alpha: float = 1.0) -> tuple[Array, EluCache]:
     ------
     TypeError
         If x is not of floats, or alpha is no number.
+    ValueError
+        If alpha is not finite.
 
     References
     ----------
@@ -247,7 +247,7 @@ def elu_forward(x: Array, *, alpha: float = 1.0) -> tuple[Array, EluCache]:
     >>> y
     array([-0.5,  0. ,  3. ])
     """
-    _check_number("elu_forward", "alpha", alpha)
+    check_number("elu_forward", "alpha", alpha)
     y = keep_below(x, out=empty_like(x))
     np.expm1(y, out=y)
     y *= alpha

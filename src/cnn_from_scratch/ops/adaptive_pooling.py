@@ -19,18 +19,18 @@ PIECE = 1 << 15
 """Pixels that are looked through at once: 128 KiB of float32."""
 
 
-class AdaptivePoolCache(NamedTuple):
-    """What the backward passes need: the images and how many cells they were cut into."""
+# --- average --------------------------------------------------------------------------------------------------------
+
+
+class AdaptiveAvgPoolCache(NamedTuple):
+    """What `adaptive_avg_pool_backward` needs: the images, and into how many cells they were cut."""
 
     x: Array  # (N, C, H, W)  borrowed, never written
     output: tuple[int, int]  # (OH, OW)
 
 
-# --- average --------------------------------------------------------------------------------------------------------
-
-
 @float_op("x")
-def adaptive_avg_pool_forward(x: Array, output_size: OutputSize) -> tuple[Array, AdaptivePoolCache]:
+def adaptive_avg_pool_forward(x: Array, output_size: OutputSize) -> tuple[Array, AdaptiveAvgPoolCache]:
     """y[n, c, oh, ow] = mean of x[n, c] over rows floor(oh*H/OH) .. ceil((oh+1)*H/OH) and likewise columns
 
     The mean over a rectangle is the mean over its columns of the means over its rows.
@@ -46,7 +46,7 @@ def adaptive_avg_pool_forward(x: Array, output_size: OutputSize) -> tuple[Array,
     -------
     y : (N, C, OH, OW)
         In the memory order of x.
-    cache : AdaptivePoolCache
+    cache : AdaptiveAvgPoolCache
 
     Raises
     ------
@@ -67,14 +67,14 @@ def adaptive_avg_pool_forward(x: Array, output_size: OutputSize) -> tuple[Array,
 
 
 @float_op("dy")
-def adaptive_avg_pool_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
+def adaptive_avg_pool_backward(dy: Array, cache: AdaptiveAvgPoolCache) -> Array:
     """dx[n, c, h, w] = sum of dy[n, c, oh, ow] / (pixels in cell (oh, ow)) over the cells that hold (h, w)
 
     Parameters
     ----------
     dy : (N, C, OH, OW)
         Gradient that arrives from above.
-    cache : AdaptivePoolCache
+    cache : AdaptiveAvgPoolCache
         From `adaptive_avg_pool_forward`; it is not changed.
 
     Returns
@@ -100,7 +100,7 @@ def adaptive_avg_pool_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
     return cell_means_backward("adaptive_avg_pool_backward", dy, cache)
 
 
-def cell_means(x: Array, output: tuple[int, int]) -> tuple[Array, AdaptivePoolCache]:
+def cell_means(x: Array, output: tuple[int, int]) -> tuple[Array, AdaptiveAvgPoolCache]:
     """The mean of every cell, first over its rows, then over its columns."""
     (N, C, H, W), (OH, OW) = x.shape, output
     rows = empty_nchw((N, C, OH, W), x.dtype, like=x)
@@ -109,10 +109,10 @@ def cell_means(x: Array, output: tuple[int, int]) -> tuple[Array, AdaptivePoolCa
     y = empty_nchw((N, C, OH, OW), x.dtype, like=x)
     for ow, cell in enumerate(cells(W, OW)):
         rows[:, :, :, cell].mean(3, out=y[:, :, :, ow])
-    return y, AdaptivePoolCache(x, output)
+    return y, AdaptiveAvgPoolCache(x, output)
 
 
-def cell_means_backward(function: str, dy: Array, cache: AdaptivePoolCache) -> Array:
+def cell_means_backward(function: str, dy: Array, cache: AdaptiveAvgPoolCache) -> Array:
     """Equal shares to the columns of every cell, and from there to its rows."""
     x, (OH, OW) = cache
     N, C, H, W = x.shape
@@ -142,8 +142,15 @@ def _share(dy: Array, dx: Array, axis: int) -> None:
 # --- maximum --------------------------------------------------------------------------------------------------------
 
 
+class AdaptiveMaxPoolCache(NamedTuple):
+    """What `adaptive_max_pool_backward` needs: the images, and into how many cells they were cut."""
+
+    x: Array  # (N, C, H, W)  borrowed, never written
+    output: tuple[int, int]  # (OH, OW)
+
+
 @float_op("x")
-def adaptive_max_pool_forward(x: Array, output_size: OutputSize) -> tuple[Array, AdaptivePoolCache]:
+def adaptive_max_pool_forward(x: Array, output_size: OutputSize) -> tuple[Array, AdaptiveMaxPoolCache]:
     """y[n, c, oh, ow] = max of x[n, c] over rows floor(oh*H/OH) .. ceil((oh+1)*H/OH) and likewise columns
 
     Parameters
@@ -157,7 +164,7 @@ def adaptive_max_pool_forward(x: Array, output_size: OutputSize) -> tuple[Array,
     -------
     y : (N, C, OH, OW)
         In the memory order of x. NaN where a cell holds a NaN.
-    cache : AdaptivePoolCache
+    cache : AdaptiveMaxPoolCache
 
     Raises
     ------
@@ -178,14 +185,14 @@ def adaptive_max_pool_forward(x: Array, output_size: OutputSize) -> tuple[Array,
 
 
 @float_op("dy")
-def adaptive_max_pool_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
+def adaptive_max_pool_backward(dy: Array, cache: AdaptiveMaxPoolCache) -> Array:
     """dx[n, c, h, w] = sum of dy[n, c, oh, ow] over the cells whose maximum is (h, w): the first in scan order
 
     Parameters
     ----------
     dy : (N, C, OH, OW)
         Gradient that arrives from above.
-    cache : AdaptivePoolCache
+    cache : AdaptiveMaxPoolCache
         From `adaptive_max_pool_forward`; it is not changed.
 
     Returns
@@ -211,17 +218,17 @@ def adaptive_max_pool_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
     return cell_maxima_backward("adaptive_max_pool_backward", dy, cache)
 
 
-def cell_maxima(x: Array, output: tuple[int, int]) -> tuple[Array, AdaptivePoolCache]:
+def cell_maxima(x: Array, output: tuple[int, int]) -> tuple[Array, AdaptiveMaxPoolCache]:
     """The maximum of every cell."""
     (N, C, H, W), (OH, OW) = x.shape, output
     y = empty_nchw((N, C, OH, OW), x.dtype, like=x)
     for oh, rows in enumerate(cells(H, OH)):
         for ow, columns in enumerate(cells(W, OW)):
             y[:, :, oh, ow] = x[:, :, rows, columns].max((2, 3))
-    return y, AdaptivePoolCache(x, output)
+    return y, AdaptiveMaxPoolCache(x, output)
 
 
-def cell_maxima_backward(function: str, dy: Array, cache: AdaptivePoolCache) -> Array:
+def cell_maxima_backward(function: str, dy: Array, cache: AdaptiveMaxPoolCache) -> Array:
     """Everything to the first maximum of every cell; it is looked for again."""
     x, (OH, OW) = cache
     N, C, H, W = x.shape

@@ -15,7 +15,8 @@ from ..errors import ShapeError
 from ..typing import Array
 from .channel_sums import ChannelSums, moments_of
 from .channels import Affine, channel_rows, far_means, pieces, scratch, spread_channels
-from .group import Group, group_sum
+from .checks import check_number, plain_array
+from .group import Group, check_group, group_sum
 from .utils import check_shape, empty_nchw
 
 
@@ -56,6 +57,7 @@ def normalization(
         mean, var, n = *_as_they_are(function, running_mean, running_var), 0.0
         new_mean = new_var = None
     else:
+        check_group(function, group)
         mean, var, n = moments_of(sums, x, group)
         new_mean = _follow(running_mean, mean, momentum, n)
         new_var = _follow(running_var, _unbiased(function, var, n, x), momentum, n)
@@ -171,8 +173,10 @@ def check_settings(function: str, C: int, vectors: dict[str, Array | None], mome
         if not isinstance(vector, np.ndarray) or vector.dtype.kind != "f":
             given = getattr(vector, "dtype", type(vector).__name__)
             raise TypeError(f"{function}: {name} must be a NumPy array of floats, got {given}")
-        check_shape(function, name, vector, (C,))
+        check_shape(function, name, plain_array(function, name, vector), (C,))
+    check_number(function, "momentum", momentum)
     if not 0 <= momentum <= 1:
         raise ValueError(f"{function}: momentum must be between 0 and 1, got {momentum!r}")
+    check_number(function, "eps", eps)
     if not eps >= 0:
         raise ValueError(f"{function}: eps must be at least 0, got {eps!r}")

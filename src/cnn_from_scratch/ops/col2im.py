@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..errors import ShapeError
 from ..typing import Array, Padding, Pair
+from .checks import check_memory, check_numeric
 from .utils import check_rank, check_shape, conv_geometry, crop_sides
 
 
@@ -40,6 +43,10 @@ def col2im(
     ------
     ShapeError
         If the columns do not fit to these images and windows.
+    TypeError
+        If cols is no array of numbers, or one of booleans, which would not add up.
+    LimitError
+        If the images would not fit into memory.
 
     Examples
     --------
@@ -51,10 +58,12 @@ def col2im(
            [1., 2., 1.]])
     """
     check_rank("col2im", "cols", cols, "N C*KH*KW OH*OW")
+    check_numeric("col2im", "cols", cols, "iufc")  # booleans would not add up
     N, C, H, W = _four_sizes(input_shape)
     geometry = conv_geometry("col2im", (H, W), kernel_size, stride, padding, dilation)
     (KH, KW), (OH, OW) = geometry.kernel, geometry.output
     check_shape("col2im", "cols", cols, (N, C * KH * KW, OH * OW))
+    check_memory((N, C, *geometry.padded), cols.dtype, "col2im: ")
     cols6 = cols.reshape(N, C, KH, KW, OH, OW)
 
     xp = np.zeros((N, C, *geometry.padded), cols.dtype.newbyteorder("="))
@@ -65,6 +74,12 @@ def col2im(
 
 
 def _four_sizes(input_shape: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    if len(input_shape) != 4 or not all(isinstance(n, int | np.integer) and n >= 0 for n in input_shape):
+    whole = isinstance(input_shape, Sequence) and all(_is_size(n) for n in input_shape)
+    if not whole or len(input_shape) != 4:
         raise ShapeError(f"col2im: input_shape must be (N, C, H, W), got {input_shape!r}")
-    return input_shape
+    N, C, H, W = map(int, input_shape)
+    return N, C, H, W
+
+
+def _is_size(n: object) -> bool:
+    return isinstance(n, int | np.integer) and not isinstance(n, bool) and int(n) >= 0

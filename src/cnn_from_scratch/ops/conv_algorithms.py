@@ -59,7 +59,7 @@ def resolve_algorithm(
     ValueError
         If the name is unknown, or that way cannot compute this convolution; `function` is named in the error.
     """
-    if algorithm not in ALGORITHMS:
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise ValueError(f"{function}: algorithm must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
     if algorithm == "auto":
         return _best(x_shape, weight_shape, geometry, groups, dtype)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..errors import ShapeError
 from ..typing import Array, Reduction
+from .checks import check_number, plain_array
 from .dtypes import require_cache
 from .loss_reduction import float_loss, reduce_losses, upstream
 from .memory import empty_like
@@ -55,7 +56,7 @@ def cross_entropy_forward(
     ignore_index : int
         Class indices equal to it count for nothing. It may lie outside [0, K), and does unless told otherwise.
     class_weights : (K,), optional
-        The weight of each class in the loss.
+        The weight of each class in the loss; finite and at least 0.
 
     Returns
     -------
@@ -70,9 +71,9 @@ def cross_entropy_forward(
     ShapeError
         If logits, targets or class_weights do not fit together.
     TypeError
-        If class indices are not integers, or probabilities not floats.
+        If class indices are not integers, probabilities not floats, or an option is of the wrong kind.
     ValueError
-        If an option is out of range, or reduction is "mean" and no target is left to count.
+        If an option or a class weight is out of range, or reduction is "mean" and no target is left to count.
 
     References
     ----------
@@ -182,21 +183,30 @@ def _check_arguments(
     if logits.ndim < 2 or logits.shape[1] == 0:
         raise ShapeError(f"{function}: logits must have shape (N, K) or (N, K, d1, ...), got {tuple(logits.shape)}")
     _check_targets(function, logits, targets)
+    check_number(function, "label_smoothing", label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{function}: label_smoothing must be in [0, 1], got {label_smoothing!r}")
+    if isinstance(ignore_index, bool) or not isinstance(ignore_index, int | np.integer):
+        raise TypeError(f"{function}: ignore_index must be an int, got {ignore_index!r}")
     if targets.shape == logits.shape and ignore_index >= 0:
         raise ValueError(f"{function}: ignore_index={ignore_index} needs class indices; targets are probabilities")
-    if class_weights is None:
-        return
+    if class_weights is not None:
+        _check_weights(function, class_weights, logits.shape[1])
+
+
+def _check_weights(function: str, class_weights: Array, K: int) -> None:
     if not isinstance(class_weights, np.ndarray) or class_weights.dtype.kind not in "fiu":
         kind = class_weights.dtype if isinstance(class_weights, np.ndarray) else type(class_weights).__name__
         raise TypeError(f"{function}: class_weights must be a NumPy array of real numbers, got {kind}")
-    check_shape(function, "class_weights", class_weights, (logits.shape[1],))
+    check_shape(function, "class_weights", plain_array(function, "class_weights", class_weights), (K,))
+    right = (class_weights >= 0) & (class_weights < np.inf)
+    if not right.all():
+        k = int(np.argmin(right))
+        raise ValueError(f"{function}: class_weights must be finite and >= 0, got {class_weights[k]} for class {k}")
 
 
 def _check_targets(function: str, logits: Array, targets: Array) -> None:
-    if not isinstance(targets, np.ndarray):
-        raise TypeError(f"{function}: targets must be a NumPy array, got {type(targets).__name__}")
+    plain_array(function, "targets", targets)
     indices, shape = _index_shape(logits), tuple(targets.shape)
     if shape == logits.shape:
         if targets.dtype.kind != "f":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..typing import Array
+from .checks import check_number
 from .dtypes import float_op
 from .memory import empty, empty_like
 from .utils import check_shape
@@ -17,6 +18,8 @@ class DropoutCache(NamedTuple):
 
     keep: Array | None  # booleans of x's shape, in x's memory order; None where nothing was dropped
     p: float
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
 
 
 @float_op("x")
@@ -47,7 +50,7 @@ def dropout_forward(x: Array, *, p: float, train: bool, rng: np.random.Generator
     ValueError
         If p is not in [0, 1).
     TypeError
-        If a generator is needed and rng is none.
+        If p is no number, or a generator is needed and rng is none.
 
     References
     ----------
@@ -59,17 +62,18 @@ def dropout_forward(x: Array, *, p: float, train: bool, rng: np.random.Generator
     >>> y
     array([0., 2., 2., 2., 0., 0.])
     """
-    if not isinstance(p, int | float | np.floating) or not 0 <= p < 1:
+    check_number("dropout_forward", "p", p, finite=False)
+    if not 0 <= p < 1:
         raise ValueError(f"dropout_forward: p must be in [0, 1), got {p!r}")
     if not train or p == 0:
-        return x, DropoutCache(None, p)
+        return x, DropoutCache(None, p, x.shape, x.dtype)
     if not isinstance(rng, np.random.Generator):
         raise TypeError(
             f"dropout_forward: rng must be a numpy.random.Generator where train is True and p > 0, got {rng!r}"
         )
     drawn = rng.random(x.shape, np.float32, out=empty(x.shape, np.float32))
     keep = np.greater_equal(drawn, p, out=empty_like(x, bool))  # only bytes change their order, where x has another
-    return _apply(x, keep, p), DropoutCache(keep, p)
+    return _apply(x, keep, p), DropoutCache(keep, p, x.shape, x.dtype)
 
 
 @float_op("dy")
@@ -82,10 +86,10 @@ def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
     >>> dropout_backward(np.full(6, 3.0), cache)
     array([0., 6., 6., 6., 0., 0.])
     """
-    keep, p = cache
+    keep, p, shape, _ = cache
+    check_shape("dropout_backward", "dy", dy, shape)
     if keep is None:
         return dy
-    check_shape("dropout_backward", "dy", dy, keep.shape)
     return _apply(dy, keep, p)
 
 

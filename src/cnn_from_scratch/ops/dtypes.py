@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
+
+from ..errors import LimitError
+from .checks import check_switch, plain_array
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -21,10 +24,13 @@ _KEPT = ("x", "y", "weight", "xhat")
 def float_op(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate an operation so that its arguments `names` arrive as native float32 or native float64, all the same.
 
-    None passes through (but for the first, which is required), float16 computes in float32 and the results come back
-    as float16, byte-swapped arrays are swapped into native order, and anything else is a TypeError that names function
-    and argument. A backward operation also refuses a `dy` whose dtype is not the one its cache was made with, and a
-    cache that is not of the class its signature names.
+    None passes through where the signature allows it, float16 computes in float32 and the results come back as float16,
+    byte-swapped arrays are swapped into native order, subclasses of arrays count as plain ones, and anything else, a
+    masked array too, is a TypeError that names function and argument. A backward operation also refuses a `dy` whose
+    dtype is not the one its cache was made with, and a cache that is not of the class its signature names.
+
+    Switches (arguments that the signature calls bool) must be True or False. Where memory does not suffice, the error
+    names the function.
 
     Examples
     --------
@@ -43,26 +49,47 @@ def float_op(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         signature = inspect.signature(function)
         order = list(signature.parameters)
         places = [(order.index(name), name) for name in names]
+        optional = {name for name in names if _may_be_none(signature.parameters[name])}
+        switches = [name for name, parameter in signature.parameters.items() if parameter.annotation == "bool"]
         kind = _cache_class(function, signature)
 
         @functools.wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            if _nothing_to_do(places, args, kwargs, kind):
+            for name in switches:
+                value = kwargs.get(name, True)
+                if value is not True and value is not False:
+                    check_switch(function.__name__, name, value)
+            try:
+                if _nothing_to_do(places, optional, args, kwargs, kind):
+                    return function(*args, **kwargs)
+                return convert(*args, **kwargs)
+            except MemoryError as error:
+                raise MemoryError(f"{function.__name__}: {error}") from error
+            except LimitError as error:
+                raise LimitError(f"{function.__name__}: {error}") from error
+
+        def convert(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                bound = signature.bind(*args, **kwargs)
+            except TypeError:  # an argument is missing, or one too many: Python says it better
                 return function(*args, **kwargs)
-            bound = signature.bind(*args, **kwargs)
             if kind is not None:
                 require_cache(function.__name__, bound.arguments["cache"], kind)
-            dtype = _common_dtype(function.__name__, names, bound.arguments)
+            dtype = _common_dtype(function.__name__, names, optional, bound.arguments)
             wide = _SINGLE if dtype == _HALF else dtype
             for name in names:
                 if bound.arguments.get(name) is not None:
-                    bound.arguments[name] = bound.arguments[name].astype(wide, copy=False)
+                    bound.arguments[name] = np.asarray(bound.arguments[name]).astype(wide, copy=False)
             result = function(*bound.args, **bound.kwargs)
             return _narrow(result) if dtype == _HALF else result
 
         return checked
 
     return decorate
+
+
+def _may_be_none(parameter: inspect.Parameter) -> bool:
+    return parameter.default is None or "None" in str(parameter.annotation)
 
 
 def _cache_class(function: Callable[..., Any], signature: inspect.Signature) -> type | None:
@@ -75,19 +102,23 @@ def _cache_class(function: Callable[..., Any], signature: inspect.Signature) -> 
 def require_cache(function: str, cache: object, kind: type) -> None:
     """Raise unless the cache is of the class that the forward operation gives."""
     if not isinstance(cache, kind):
-        forward = function.replace("_backward", "_forward")
+        forward = "_".join(function.split("_")[:-1]) + "_forward"
         raise TypeError(f"{function}: cache must come from {forward}, got {type(cache).__name__}")
 
 
 def _nothing_to_do(
-    places: Sequence[tuple[int, str]], args: Sequence[Any], kwargs: Mapping[str, Any], kind: type | None
+    places: Sequence[tuple[int, str]],
+    optional: Set[str],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    kind: type | None,
 ) -> bool:
     """Whether all arrays are native and alike: the usual case, decided in a microsecond, for every call pays it."""
     common = None
     for i, name in places:
         value = args[i] if i < len(args) else kwargs.get(name)
         if type(value) is not np.ndarray:
-            if value is None and common is not None:
+            if value is None and name in optional:
                 continue
             return False
         dtype = value.dtype  # equal dtypes need not be one object
@@ -106,13 +137,17 @@ def _nothing_to_do(
     return True
 
 
-def _common_dtype(function: str, names: Sequence[str], arguments: Mapping[str, Any]) -> np.dtype[Any]:
+def _common_dtype(
+    function: str, names: Sequence[str], optional: Set[str], arguments: Mapping[str, Any]
+) -> np.dtype[Any]:
     """The native form of the one dtype that all given arrays have."""
-    arrays: dict[str, Any] = {names[0]: arguments[names[0]]}
-    arrays.update({name: arguments[name] for name in names[1:] if arguments.get(name) is not None})
+    given = {name: arguments.get(name) for name in names}
+    arrays = {
+        name: plain_array(function, name, value)
+        for name, value in given.items()
+        if value is not None or name not in optional
+    }
     for name, value in arrays.items():
-        if not isinstance(value, np.ndarray):
-            raise TypeError(f"{function}: {name} must be a NumPy array, got {type(value).__name__}")
         if value.dtype.kind != "f" or value.dtype.itemsize not in (2, 4, 8):
             raise TypeError(
                 f"{function}: {name} has dtype {value.dtype}; expected float32 or float64 "
@@ -131,6 +166,8 @@ def _common_dtype(function: str, names: Sequence[str], arguments: Mapping[str, A
 
 def _kept_dtype(cache: Any) -> np.dtype[Any] | None:
     """The dtype that a forward pass ran in, as far as its cache tells."""
+    if isinstance(told := getattr(cache, "dtype", None), np.dtype):
+        return told
     for name in _KEPT:
         kept = getattr(cache, name, None)
         if type(kept) is np.ndarray:

@@ -55,7 +55,7 @@ def gelu_forward(x: Array, *, approximate: Approximate = "none") -> tuple[Array,
     >>> y.round(3)
     array([-0.159,  0.   ,  0.841])
     """
-    if approximate not in ("none", "tanh"):
+    if not isinstance(approximate, str) or approximate not in ("none", "tanh"):
         raise ValueError(f"gelu_forward: approximate must be 'none' or 'tanh', got {approximate!r}")
     near = _cut(x)
     y = _phi_by_erf(near) if approximate == "none" else _phi_by_tanh(near)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..typing import Array
 from .adaptive_pooling import (
-    AdaptivePoolCache,
+    AdaptiveAvgPoolCache,
+    AdaptiveMaxPoolCache,
     cell_counts,
     cell_maxima,
     cell_maxima_backward,
@@ -15,7 +16,7 @@ from .dtypes import float_op
 
 
 @float_op("x")
-def global_avg_pool_forward(x: Array) -> tuple[Array, AdaptivePoolCache]:
+def global_avg_pool_forward(x: Array) -> tuple[Array, AdaptiveAvgPoolCache]:
     """y[n, c, 0, 0] = mean_{h, w} x[n, c, h, w]
 
     Parameters
@@ -27,7 +28,7 @@ def global_avg_pool_forward(x: Array) -> tuple[Array, AdaptivePoolCache]:
     -------
     y : (N, C, 1, 1)
         In the memory order of x.
-    cache : AdaptivePoolCache
+    cache : AdaptiveAvgPoolCache
 
     Raises
     ------
@@ -51,14 +52,14 @@ def global_avg_pool_forward(x: Array) -> tuple[Array, AdaptivePoolCache]:
 
 
 @float_op("dy")
-def global_avg_pool_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
+def global_avg_pool_backward(dy: Array, cache: AdaptiveAvgPoolCache) -> Array:
     """dx[n, c, h, w] = dy[n, c, 0, 0] / (H*W)
 
     Parameters
     ----------
     dy : (N, C, 1, 1)
         Gradient that arrives from above.
-    cache : AdaptivePoolCache
+    cache : AdaptiveAvgPoolCache
         From `global_avg_pool_forward`; it is not changed.
 
     Returns
@@ -85,7 +86,7 @@ def global_avg_pool_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
 
 
 @float_op("x")
-def global_max_pool_forward(x: Array) -> tuple[Array, AdaptivePoolCache]:
+def global_max_pool_forward(x: Array) -> tuple[Array, AdaptiveMaxPoolCache]:
     """y[n, c, 0, 0] = max_{h, w} x[n, c, h, w]
 
     Parameters
@@ -97,7 +98,7 @@ def global_max_pool_forward(x: Array) -> tuple[Array, AdaptivePoolCache]:
     -------
     y : (N, C, 1, 1)
         In the memory order of x. NaN where a plane holds a NaN.
-    cache : AdaptivePoolCache
+    cache : AdaptiveMaxPoolCache
 
     Raises
     ------
@@ -117,14 +118,14 @@ def global_max_pool_forward(x: Array) -> tuple[Array, AdaptivePoolCache]:
 
 
 @float_op("dy")
-def global_max_pool_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
+def global_max_pool_backward(dy: Array, cache: AdaptiveMaxPoolCache) -> Array:
     """dx[n, c, h, w] = dy[n, c, 0, 0] where (h, w) is the first maximum of the plane in scan order, else 0
 
     Parameters
     ----------
     dy : (N, C, 1, 1)
         Gradient that arrives from above.
-    cache : AdaptivePoolCache
+    cache : AdaptiveMaxPoolCache
         From `global_max_pool_forward`; it is not changed.
 
     Returns

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+
 from ..typing import Array
 
 
@@ -14,12 +16,22 @@ class Group(Protocol):
         """Add each array over all shards, in their order; every shard gets the same totals."""
 
 
+def check_group(function: str, group: object) -> None:
+    """Raise unless `group` is None or has what a group must have.
+
+    Examples
+    --------
+    >>> check_group("example", None)
+    """
+    if group is not None and (isinstance(group, np.ndarray | np.generic) or not hasattr(group, "sum")):
+        raise TypeError(f"{function}: group must be None or add up over shards, got {group!r}")
+
+
 def group_sum(group: Group | None, arrays: list[Array]) -> list[Array]:
     """The totals over all shards; the arrays themselves where the batch is whole (`group` is None).
 
     Examples
     --------
-    >>> import numpy as np
     >>> group_sum(None, [np.array([1.0, 2.0])])
     [array([1., 2.])]
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..typing import Array, Padding, Pair
+from .checks import check_memory, check_numeric
 from .utils import check_rank, conv_geometry, pad_sides
 
 
@@ -32,6 +33,10 @@ def im2col(x: Array, kernel_size: Pair, *, stride: Pair = 1, padding: Padding = 
     ------
     ShapeError
         If x is not 4-d, a number is out of range, or the window does not fit into the padded image.
+    TypeError
+        If x is no array of numbers.
+    LimitError
+        If the columns would not fit into memory.
 
     References
     ----------
@@ -49,9 +54,12 @@ def im2col(x: Array, kernel_size: Pair, *, stride: Pair = 1, padding: Padding = 
            [4., 5., 7., 8.]])
     """
     check_rank("im2col", "x", x, "N C H W")
+    check_numeric("im2col", "x", x, "biufc")
     N, C, H, W = x.shape
     geometry = conv_geometry("im2col", (H, W), kernel_size, stride, padding, dilation)
     (KH, KW), (OH, OW) = geometry.kernel, geometry.output
+    check_memory((N, C, KH, KW, OH, OW), x.dtype, "im2col: ")
+    check_memory((N, C, *geometry.padded), x.dtype, "im2col: ")
     xp = pad_sides(x, geometry.padding)  # (N, C, H + top + bottom, W + left + right)
 
     cols = np.empty((N, C, KH, KW, OH, OW), x.dtype.newbyteorder("="))

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..typing import Array, Reduction
+from .checks import plain_array
 from .dtypes import float_op
 from .utils import check_shape
 
@@ -62,7 +63,7 @@ def reduce_losses(function: str, losses: Array, reduction: Reduction, divisor: f
     >>> reduce_losses("example", np.array([1.0, 2.0, 6.0]), "mean", 3.0)
     np.float64(3.0)
     """
-    if reduction not in REDUCTIONS:
+    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
         raise ValueError(f"{function}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
     if reduction == "none":
         return losses
@@ -79,11 +80,21 @@ def reduce_losses(function: str, losses: Array, reduction: Reduction, divisor: f
 
 def upstream(function: str, cache: LossCache, dloss: npt.ArrayLike, shape: tuple[int, ...]) -> float | Array:
     """What each of the losses, of `shape`, receives of `dloss`: all of it, or its share 1 / divisor of a mean."""
-    if np.ndim(dloss) == 0:
-        share = float(cast(float, dloss))
-        return share / cache.divisor if cache.reduction == "mean" else share
-    each = np.asarray(dloss)
+    each = _real(function, dloss)
+    if each.ndim == 0:
+        return float(each) / cache.divisor if cache.reduction == "mean" else float(each)
     check_shape(function, "dloss", each, shape if cache.reduction == "none" else ())
+    return each
+
+
+def _real(function: str, dloss: npt.ArrayLike) -> Array:
+    """`dloss` as an array, once it is known to be real numbers."""
+    try:
+        each = np.asarray(dloss)
+    except ValueError:  # rows of different lengths
+        each = np.empty(0, object)
+    if each.dtype.kind not in "fiub" or isinstance(dloss, np.ma.MaskedArray):
+        raise TypeError(f"{function}: dloss must be a number or an array of real numbers, got {dloss!r}")
     return each
 
 
@@ -92,6 +103,7 @@ def target_like(function: str, prediction: Array, target: Array) -> Array:
     if not isinstance(target, np.ndarray) or target.dtype.kind not in "fiub":
         kind = target.dtype if isinstance(target, np.ndarray) else type(target).__name__
         raise TypeError(f"{function}: target must be a NumPy array of real numbers, got {kind}")
+    target = plain_array(function, "target", target)
     check_shape(function, "target", target, prediction.shape)
     return target.astype(prediction.dtype, copy=False)
 

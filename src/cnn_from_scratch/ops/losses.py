@@ -13,12 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ..typing import Array, Reduction
+from .checks import check_number
 from .dtypes import require_cache
 from .loss_reduction import chain, float_loss, reduce_losses, target_like, upstream
 
+# --- squared error --------------------------------------------------------------------------------------------------
 
-class DifferenceCache(NamedTuple):
-    """What `mse_backward` and `l1_backward` need."""
+
+class MseCache(NamedTuple):
+    """What `mse_backward` needs."""
 
     difference: Array  # prediction - target
     divisor: float
@@ -26,11 +29,8 @@ class DifferenceCache(NamedTuple):
     dtype: np.dtype[Any]
 
 
-# --- squared error --------------------------------------------------------------------------------------------------
-
-
 @float_loss("prediction")
-def mse_forward(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> tuple[Any, DifferenceCache]:
+def mse_forward(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> tuple[Any, MseCache]:
     """loss = mean of (prediction - target)^2
 
     Raises
@@ -53,10 +53,10 @@ def mse_forward(prediction: Array, target: Array, *, reduction: Reduction = "mea
     difference = _subtract("mse_forward", prediction, target)
     divisor = float(difference.size)
     loss = reduce_losses("mse_forward", np.square(difference), reduction, divisor)
-    return loss, DifferenceCache(difference, divisor, reduction, difference.dtype)
+    return loss, MseCache(difference, divisor, reduction, difference.dtype)
 
 
-def mse_backward(cache: DifferenceCache, dloss: npt.ArrayLike = 1.0) -> Array:
+def mse_backward(cache: MseCache, dloss: npt.ArrayLike = 1.0) -> Array:
     """dprediction = 2 * (prediction - target) * dloss / divisor; without the divisor unless the loss is a mean
 
     Examples
@@ -65,7 +65,7 @@ def mse_backward(cache: DifferenceCache, dloss: npt.ArrayLike = 1.0) -> Array:
     >>> mse_backward(cache)
     array([ 1., -3.])
     """
-    require_cache("mse_backward", cache, DifferenceCache)
+    require_cache("mse_backward", cache, MseCache)
     d = cache.difference
     return chain(2 * d, upstream("mse_backward", cache, dloss, d.shape), cache.dtype)
 
@@ -73,8 +73,17 @@ def mse_backward(cache: DifferenceCache, dloss: npt.ArrayLike = 1.0) -> Array:
 # --- absolute error -------------------------------------------------------------------------------------------------
 
 
+class L1Cache(NamedTuple):
+    """What `l1_backward` needs."""
+
+    difference: Array  # prediction - target
+    divisor: float
+    reduction: Reduction
+    dtype: np.dtype[Any]
+
+
 @float_loss("prediction")
-def l1_forward(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> tuple[Any, DifferenceCache]:
+def l1_forward(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> tuple[Any, L1Cache]:
     """loss = mean of |prediction - target|
 
     Raises
@@ -93,10 +102,10 @@ def l1_forward(prediction: Array, target: Array, *, reduction: Reduction = "mean
     difference = _subtract("l1_forward", prediction, target)
     divisor = float(difference.size)
     loss = reduce_losses("l1_forward", np.abs(difference), reduction, divisor)
-    return loss, DifferenceCache(difference, divisor, reduction, difference.dtype)
+    return loss, L1Cache(difference, divisor, reduction, difference.dtype)
 
 
-def l1_backward(cache: DifferenceCache, dloss: npt.ArrayLike = 1.0) -> Array:
+def l1_backward(cache: L1Cache, dloss: npt.ArrayLike = 1.0) -> Array:
     """dprediction = sign(prediction - target) * dloss / divisor; 0 where they are equal, as in PyTorch
 
     Examples
@@ -105,7 +114,7 @@ def l1_backward(cache: DifferenceCache, dloss: npt.ArrayLike = 1.0) -> Array:
     >>> l1_backward(cache)
     array([ 0.5, -0.5])
     """
-    require_cache("l1_backward", cache, DifferenceCache)
+    require_cache("l1_backward", cache, L1Cache)
     d = cache.difference
     return chain(np.sign(d), upstream("l1_backward", cache, dloss, d.shape), cache.dtype)
 
@@ -151,6 +160,7 @@ def huber_forward(
     >>> loss
     np.float64(1.5)
     """
+    check_number("huber_forward", "delta", delta, finite=False)
     if not delta > 0:
         raise ValueError(f"huber_forward: delta must be above 0, got {delta!r}")
     delta = float(delta)

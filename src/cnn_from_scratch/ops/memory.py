@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..typing import Array
+from .checks import check_memory
 
 SMALL = 1 << 16
 """Arrays of fewer bytes are not worth recycling."""
@@ -73,12 +74,13 @@ class Store:
         return np.ndarray(shape, dtype, buffer=block)
 
     def _take(self, size: int) -> tuple[_Region, int]:
-        self.used += size
         for region in self._mine.regions:
             start = region.take(size)
             if start is not None:
+                self.used += size
                 return region, start
         region = _Region(max(REGION, size))
+        self.used += size
         self.reserved += len(region.memory)
         self._mine.regions.append(region)
         region.take(size)
@@ -101,7 +103,10 @@ class _Region:
     """One piece of memory from the system, and its holes from left to right: no two of them touch."""
 
     def __init__(self, size: int) -> None:
-        self.memory = mmap.mmap(-1, size)
+        try:
+            self.memory = mmap.mmap(-1, size)
+        except OSError as error:
+            raise MemoryError(f"the system does not give {size} bytes of memory: {error}") from error
         self.starts, self.ends = [0], [size]
 
     def take(self, size: int) -> int | None:
@@ -176,11 +181,19 @@ def recycled(store: Store | None = None) -> Iterator[Store]:
 def empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
     """As `np.empty`; inside of `recycled`, a large array may lie where one lay that has died.
 
+    Raises
+    ------
+    LimitError
+        If the array would be larger than all the memory there is.
+    MemoryError
+        If the system does not give so much.
+
     Examples
     --------
     >>> empty((2, 3), np.float64).shape
     (2, 3)
     """
+    check_memory(shape, dtype)
     return np.empty(shape, dtype) if _current.store is None else _current.store.empty(shape, dtype)
 
 

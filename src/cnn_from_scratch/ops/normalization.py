@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..typing import Array
+from .checks import check_number
 from .dtypes import float_op
 from .memory import empty_like
 from .utils import check_shape, is_hwnc, to_hwnc
@@ -207,5 +208,6 @@ def check_affine(function: str, weight: Array | None, bias: Array | None, shape:
     for name, vector in (("weight", weight), ("bias", bias)):
         if vector is not None:
             check_shape(function, name, vector, shape)
+    check_number(function, "eps", eps)
     if not eps >= 0:
         raise ValueError(f"{function}: eps must be at least 0, got {eps!r}")

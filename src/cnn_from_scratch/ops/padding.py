@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from ..errors import ShapeError
 from ..typing import Array, Sides
+from .checks import check_number
 from .dtypes import float_op
 from .memory import empty_like
 from .utils import check_rank, check_shape, empty_nchw, pad_sides, resolve_padding
@@ -66,8 +67,9 @@ def pad_forward(
     [1. 1. 1. 2. 3. 3. 3.]
     """
     check_rank("pad_forward", "x", x, "N C H W")
-    if mode not in MODES:
+    if not isinstance(mode, str) or mode not in MODES:
         raise ValueError(f"pad_forward: mode must be one of {', '.join(MODES)}, got {mode!r}")
+    check_number("pad_forward", "value", value, finite=False)
     sides = four_sides("pad_forward", "pads", pads)
     _check_source(x, sides, mode)
     y = pad_sides(x, sides, value)  # the copies overwrite the value

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..typing import Array, Padding, Pair
-from .dtypes import float_op
+from .dtypes import float_op, require_cache
 from .memory import empty_like
 from .pool_pairs import gradient_of_pairs, in_pairs, indices_of_pairs, maxima_of_pairs
 from .pool_windows import Plane, overhanging, overlapping, pool_geometry, tiling, windows
@@ -160,8 +160,6 @@ def max_pool_backward(dy: Array, cache: MaxPoolCache) -> Array:
     """
     found, shape, dtype, geometry = cache
     check_shape("max_pool_backward", "dy", dy, (*shape[:2], *geometry.output))
-    if dy.dtype != dtype:
-        raise TypeError(f"max_pool_backward: dy has dtype {dy.dtype} but the forward pass ran in {dtype}; convert dy")
     dx = empty_nchw(shape, dtype, like=found[0])
     if isinstance(found, Masks):
         gradient_of_pairs(dy, *found, dx)
@@ -202,6 +200,7 @@ def max_pool_indices(cache: MaxPoolCache) -> Array:
     >>> max_pool_indices(cache).item()
     2
     """
+    require_cache("max_pool_indices", cache, MaxPoolCache)
     found, shape, _, geometry = cache
     H, W = geometry.input
     if isinstance(found, Masks):

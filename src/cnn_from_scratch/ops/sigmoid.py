@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..typing import Array
+from .checks import check_number
 from .dtypes import float_op
 from .memory import empty_like
 from .rectify import rectify
@@ -151,7 +152,9 @@ def softplus_forward(x: Array, *, beta: float = 1.0, threshold: float = 20.0) ->
     Raises
     ------
     ValueError
-        If beta is not above 0.
+        If beta is not above 0 and finite.
+    TypeError
+        If x is not of floats, or beta or threshold is no number.
 
     Examples
     --------
@@ -161,6 +164,8 @@ def softplus_forward(x: Array, *, beta: float = 1.0, threshold: float = 20.0) ->
     >>> y
     array([0.00000000e+00, 6.93147181e-01, 1.00000000e+04])
     """
+    check_number("softplus_forward", "beta", beta)
+    check_number("softplus_forward", "threshold", threshold, finite=False)
     if not beta > 0:
         raise ValueError(f"softplus_forward: beta must be above 0, got {beta!r}")
     z = np.multiply(x, beta, out=empty_like(x))

@@ -119,5 +119,5 @@ def check_mode(function: str, mode: str) -> None:
     --------
     >>> check_mode("example", "nearest")
     """
-    if mode != "nearest":
+    if not isinstance(mode, str) or mode != "nearest":
         raise ValueError(f"{function}: mode must be 'nearest', got {mode!r}")

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ..errors import ShapeError
 from ..randomness import as_generator
 from ..typing import Array, Padding, Pair, Sides
+from .checks import check_memory, check_switch, float_dtype, plain_array
 from .memory import empty
 
 HWNC = (2, 3, 0, 1)
@@ -107,6 +108,9 @@ def conv_geometry(
 ) -> ConvGeometry:
     """Work out and check where a window goes; `function` is named in the errors.
 
+    Where there is one window alone, a stride that leads beyond the padded image is cut to its size: some ways to
+    compute take memory for a whole stride.
+
     Raises
     ------
     ShapeError
@@ -117,13 +121,16 @@ def conv_geometry(
     >>> conv_geometry("example", (5, 5), 3, stride=2, padding="same").padding
     ((1, 1), (1, 1))
     """
-    if min(input_size) < 1:
+    if type(input_size) is tuple and 0 in input_size:
         raise ShapeError(f"{function}: an image must have at least one row and one column, got (H, W) = {input_size}")
+    input_size = pair(function, "input_size", input_size, minimum=1)
+    if ceil_mode is not False:
+        check_switch(function, "ceil_mode", ceil_mode)
     kernel = pair(function, "kernel_size", kernel_size, minimum=1)
     steps = pair(function, "stride", stride, minimum=1)
     spread = pair(function, "dilation", dilation, minimum=1)
     sides = resolve_padding(function, input_size, kernel, steps, padding, spread)
-    output = []
+    output, strides = [], []
     for axis, name in enumerate(("height", "width")):
         reach = spread[axis] * (kernel[axis] - 1) + 1
         size, (before, after) = input_size[axis], sides[axis]
@@ -137,7 +144,8 @@ def conv_geometry(
         if ceil_mode and (count - 1) * steps[axis] >= size + before:
             count -= 1
         output.append(count)
-    return ConvGeometry(input_size, kernel, steps, sides, spread, (output[0], output[1]))
+        strides.append(steps[axis] if count > 1 else min(steps[axis], size + before + after))
+    return ConvGeometry(input_size, kernel, (strides[0], strides[1]), sides, spread, (output[0], output[1]))
 
 
 def resolve_padding(
@@ -212,8 +220,8 @@ def _is_int(value: object) -> TypeGuard[int]:
 
 def check_rank(function: str, name: str, array: Array, axes: str) -> None:
     """Raise unless `array` has as many axes as `axes` names, as in ``"N C H W"``."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"{function}: {name} must be a NumPy array, got {type(array).__name__}")
+    if type(array) is not np.ndarray:
+        plain_array(function, name, array)
     names = axes.split()
     if array.ndim != len(names):
         raise ShapeError(
@@ -239,6 +247,8 @@ def is_hwnc(x: Array) -> bool:
     >>> is_hwnc(x), is_hwnc(to_hwnc(x))
     (False, True)
     """
+    if not isinstance(x, np.ndarray):
+        raise TypeError(f"is_hwnc: x must be a NumPy array, got {type(x).__name__}")
     if x.ndim != 4:
         return False
     N, C, H, W = x.shape
@@ -259,6 +269,7 @@ def to_hwnc(x: Array) -> Array:
     >>> y.shape, y.ravel(order="K")
     ((2, 1, 1, 2), array([1, 3, 2, 4]))
     """
+    check_rank("to_hwnc", "x", x, "N C H W")
     view = x.transpose(HWNC)
     if view.flags.c_contiguous:
         return x
@@ -346,8 +357,12 @@ def initialize_filters(
     ------
     ShapeError
         If a size is no int of at least 1.
+    LimitError
+        If there is not so much memory.
     ValueError
         If rng is none of these.
+    TypeError
+        If dtype is none of floats.
 
     References
     ----------
@@ -361,7 +376,10 @@ def initialize_filters(
     for name, value in (("F", F), ("C", C), ("FH", FH), ("FW", FW)):
         if not _is_int(value) or value < 1:
             raise ShapeError(f"initialize_filters: {name} must be an int >= 1, got {value!r}")
-    return (as_generator(rng).standard_normal((F, C, FH, FW)) * math.sqrt(2 / (C * FH * FW))).astype(dtype)
+    wanted = float_dtype("initialize_filters", dtype)
+    check_memory((F, C, FH, FW), np.float64, "initialize_filters: ")
+    generator = as_generator(rng, "initialize_filters")
+    return (generator.standard_normal((F, C, FH, FW)) * math.sqrt(2 / (C * FH * FW))).astype(wanted)
 
 
 def initialize_bias(F: int, *, dtype: npt.DTypeLike = np.float32) -> Array:
@@ -371,6 +389,10 @@ def initialize_bias(F: int, *, dtype: npt.DTypeLike = np.float32) -> Array:
     ------
     ShapeError
         If F is no int of at least 1.
+    LimitError
+        If there is not so much memory.
+    TypeError
+        If dtype is none of floats.
 
     Examples
     --------
@@ -379,7 +401,9 @@ def initialize_bias(F: int, *, dtype: npt.DTypeLike = np.float32) -> Array:
     """
     if not _is_int(F) or F < 1:
         raise ShapeError(f"initialize_bias: F must be an int >= 1, got {F!r}")
-    return np.zeros(F, dtype)
+    wanted = float_dtype("initialize_bias", dtype)
+    check_memory((F,), wanted, "initialize_bias: ")
+    return np.zeros(F, wanted)
 
 
 def print_shape(name: str, array: Any, axes: str = "") -> None:
