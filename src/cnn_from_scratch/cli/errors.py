@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer
@@ -11,7 +13,7 @@ from typer.core import TyperGroup
 
 from ..errors import CnnError
 
-FAILURE, INTERRUPTED = 1, 130
+FAILURE, INTERRUPTED, TERMINATED = 1, 130, 143
 USERS = (CnnError, ValueError, TypeError, OSError, FloatingPointError, MemoryError)
 """Errors that are the user's to know about. Anything else is ours, and comes with its traceback."""
 
@@ -29,24 +31,45 @@ class PlainErrors(TyperGroup):
         return super().main(args, *rest, **options)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; leave with 1 after an error, with 130 after Ctrl-C."""
+        """Run the command; leave with 1 after an error, with 130 after Ctrl-C, with 143 after SIGTERM."""
         try:
             return super().invoke(ctx)
         except USERS as error:
             if ctx.params.get("debug"):
                 raise
-            say(sentence(error))
+            _say_all(sentence(error), error)
             raise typer.Exit(FAILURE) from error
         except KeyboardInterrupt as error:
             if ctx.params.get("debug"):
                 raise
-            say("interrupted")
-            raise typer.Exit(INTERRUPTED) from error
+            from ..training.interrupts import Terminated
+
+            _say_all("interrupted", error)
+            raise typer.Exit(TERMINATED if isinstance(error, Terminated) else INTERRUPTED) from error
 
 
 def say(message: str) -> None:
     """On the error stream, after the name of the program."""
     typer.echo(f"cnn: {message}", err=True)
+
+
+@contextlib.contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Warnings of the library become sentences, too."""
+    before = warnings.showwarning
+    warnings.showwarning = lambda message, *rest: say(str(message))
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+
+
+def _say_all(text: str, error: BaseException) -> None:
+    """The sentence, and in a line of its own the command that goes on, where there is one."""
+    commands = [note for note in getattr(error, "__notes__", ()) if note.startswith("cnn ")]
+    say(f"{text}; this goes on:" if commands else text)
+    for command in commands:
+        typer.echo(command, err=True)
 
 
 def sentence(error: BaseException) -> str:

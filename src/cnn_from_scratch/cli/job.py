@@ -2,99 +2,135 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import FrameType
+from typing import Any
 
 import typer
 
 from ..data import Dataset, scale
 from ..formats import save_model
-from ..layers import Sequential
-from ..parallel import default_shards
 from ..training import Callback, Evaluation, Progress
+from ..training.interrupts import Terminated
 from .catalogue import LOADERS, load_dataset
-from .errors import FAILURE, INTERRUPTED, say
+from .errors import FAILURE, INTERRUPTED, TERMINATED, plain_warnings, say
+from .fingerprint import check_unchanged, fingerprint
+from .job_file import Begun, Job, versions_here, write_job
 from .output import print_trained
-from .recipes import Recipe
-from .run_folder import HISTORY, METRICS, MODEL, new_run_folder, write_history, write_metrics
+from .run_folder import (
+    CHECKPOINTS,
+    HISTORY,
+    METRICS,
+    MODEL,
+    new_run_folder,
+    old_run_folder,
+    write_history,
+    write_metrics,
+)
+from .run_hold import clear_run, held, remove_leftovers, resumable, resume_command
 from .saved_run import run_metadata
-from .training_run import Trained, build_model, fit_recipe
-
-
-class Job(NamedTuple):
-    """What is to be done."""
-
-    dataset: str
-    recipe: Recipe
-    seed: int
-    shards: int | None
-    data_dir: Path | None
-    size: tuple[int, int]  # for the pictures of a folder
-
-    @property
-    def source(self) -> str:
-        """Where `cnn evaluate` finds the data again."""
-        return self.dataset if self.dataset in LOADERS else str(Path(self.dataset).absolute())
-
-    @property
-    def command(self) -> str:
-        """The command that does it again, whatever recipes may become."""
-        words = ["cnn", "train", self.dataset]
-        for name, value in self.recipe._asdict().items():
-            if name == "preparation" or value is None or value is False or (name == "early_stopping" and not value):
-                continue
-            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
-        words += ["--size", str(self.size[0])] if self.dataset not in LOADERS else []
-        return shlex.join([*words, "--seed", str(self.seed), "--shards", str(self.shards or default_shards())])
+from .training_run import Checkpoints, Plan, Trained, fit_plan, plan_training
 
 
 def train_job(job: Job, out: Path | None, *, force: bool) -> None:
-    """Train, and leave a folder. Leaves the program with 130 after Ctrl-C, and with 1 if the numbers went astray."""
+    """Train, and leave a folder. Whatever does not fit is said before the folder, or an older run in it, is touched.
+
+    Leaves the program with 130 after Ctrl-C, with 143 after SIGTERM, and with 1 if the numbers went astray.
+    """
     dataset = load_dataset(job.dataset, data_dir=job.data_dir, size=job.size)
-    model = build_model(job.recipe, dataset, seed=job.seed)
+    plan = plan_training(job.recipe, dataset, seed=job.seed)
     name = job.dataset if job.dataset in LOADERS else Path(job.dataset).resolve().name
-    with new_run_folder(out, name, force=force) as folder, sigterm_like_ctrl_c():
-        trained = _fit(job, dataset, model)
-        _keep(folder, job, dataset, trained)
-        evaluation = None
-        try:
-            if trained.stopped is None:
-                evaluation = trained.evaluate(dataset)
-        except KeyboardInterrupt as error:
-            trained = trained._replace(stopped=error)
-        write_metrics(folder, _metrics(job, dataset, trained, evaluation))
-        if evaluation is None:
-            _leave_early(folder, job.recipe.epochs, trained)
-        else:
-            pictures = _pictures(folder, dataset, trained, evaluation)
-            print_trained(folder, [MODEL, HISTORY, METRICS, *pictures], dataset, trained, evaluation)
+    with new_run_folder(out, name, force=force) as folder, held(folder):
+        clear_run(folder)
+        write_job(folder, Begun(job, fingerprint(dataset), versions_here()))
+        with resumable(folder) if job.checkpoints else nullcontext():
+            _train(folder, job, dataset, plan, resume=False)
 
 
-def _fit(job: Job, dataset: Dataset, model: Sequential) -> Trained:
-    """Train, with a bar on a terminal and a line for each epoch elsewhere."""
+def go_on(folder: Path, begun: Begun) -> None:
+    """Go on with the run in a folder, from its last checkpoint, to the same end as without an interruption.
+
+    Raises
+    ------
+    FormatError
+        If the data set has changed, or every checkpoint is damaged.
+    PermissionError
+        If the folder cannot be written.
+    BlockingIOError
+        If another process is training in it.
+    """
+    job = begun.job
+    with held(folder):
+        dataset = load_dataset(job.dataset, data_dir=job.data_dir, size=job.size)
+        check_unchanged(str(folder), job.dataset, begun.fingerprint, fingerprint(dataset))
+        plan = plan_training(job.recipe, dataset, seed=job.seed)
+        with old_run_folder(folder), resumable(folder), plain_warnings():
+            remove_leftovers(folder)
+            write_job(folder, begun)
+            _train(folder, job, dataset, plan, resume=True)
+
+
+def _train(folder: Path, job: Job, dataset: Dataset, plan: Plan, *, resume: bool) -> None:
+    """Train, with a bar on a terminal and a line for each epoch elsewhere; then keep, try and show what came of it."""
     on_terminal = sys.stderr.isatty()
-    return fit_recipe(
-        job.recipe,
-        dataset,
-        model,
-        seed=job.seed,
+    trained = fit_plan(
+        plan,
         shards=job.shards,
-        callbacks=[] if on_terminal else [LinePerEpoch()],
+        callbacks=[HistoryFile(folder), LinePerEpoch(silent=on_terminal)],
         progress=on_terminal,
+        checkpoints=Checkpoints(folder / CHECKPOINTS, job.every, resume) if job.checkpoints else None,
     )
+    with sigterm_interrupts():
+        _conclude(folder, job, dataset, trained)
+
+
+def _conclude(folder: Path, job: Job, dataset: Dataset, trained: Trained) -> None:
+    """The model and its history, before anything else can go wrong; pictures; and at last the figures."""
+    shape, preparation = dataset.train.x.shape[1:], job.recipe.preparation
+    metadata = run_metadata(job.source, dataset.classes, shape, trained.normalization, preparation)
+    save_model(trained.model, folder / MODEL, metadata=metadata)
+    write_history(folder, trained.history)
+    evaluation, pictures = None, list[str]()
+    try:
+        if trained.stopped is None:
+            evaluation = trained.evaluate(dataset)
+            pictures = _pictures(folder, dataset, trained, evaluation)
+    except KeyboardInterrupt as error:
+        trained = trained._replace(stopped=error)
+    write_metrics(folder, _metrics(job, dataset, trained, evaluation))
+    if evaluation is None or trained.stopped is not None:
+        _leave_early(folder, job, trained)
+    else:
+        print_trained(folder, [MODEL, HISTORY, METRICS, *pictures], dataset, trained, evaluation)
+
+
+class HistoryFile(Callback):
+    """Keeps history.csv up to date."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_epoch_end(self, progress: Progress, row: dict[str, Any]) -> bool:
+        """Write it, with the new row."""
+        write_history(self.folder, progress.history)
+        return False
 
 
 class LinePerEpoch(Callback):
-    """Where there is no terminal for a bar that moves."""
+    """Where there is no terminal for a bar that moves; there it is silent, so that the callbacks are the same."""
+
+    def __init__(self, *, silent: bool = False) -> None:
+        self.silent = silent
 
     def on_epoch_end(self, progress: Progress, row: dict[str, Any]) -> bool:
         """Print the new row of the history."""
+        if self.silent:
+            return False
         names = ("loss", "accuracy", "val_loss", "val_accuracy")
         figures = "  ".join(f"{name} {row[name]:.4f}" for name in names if name in row)
         typer.echo(f"epoch {row['epoch']}/{progress.epochs}  {figures}  {row['seconds']:.1f} s", err=True)
@@ -102,28 +138,20 @@ class LinePerEpoch(Callback):
 
 
 @contextmanager
-def sigterm_like_ctrl_c() -> Iterator[None]:
-    """Being told to end is no reason to lose what was learned."""
-    if threading.current_thread() is not threading.main_thread():
+def sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM raises `Terminated`, as it does in `fit`: the last line can still be written."""
+
+    def raise_terminated(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, raise_terminated)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-# --- what is kept ---------------------------------------------------------------------------------------------------
-
-
-def _keep(folder: Path, job: Job, dataset: Dataset, trained: Trained) -> None:
-    """The model and its history, before anything else can go wrong."""
-    shape = dataset.train.x.shape[1:]
-    preparation = job.recipe.preparation
-    metadata = run_metadata(job.source, dataset.classes, shape, trained.normalization, preparation)
-    save_model(trained.model, folder / MODEL, metadata=metadata)
-    write_history(folder, trained.history)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _metrics(job: Job, dataset: Dataset, trained: Trained, evaluation: Evaluation | None) -> dict[str, Any]:
@@ -141,7 +169,7 @@ def _metrics(job: Job, dataset: Dataset, trained: Trained, evaluation: Evaluatio
         "parameters": sum(array.size for array in trained.model.params.values()),
         "seconds": round(trained.seconds, 3),
         "seed": job.seed,
-        "shards": job.shards or default_shards(),
+        "shards": job.shards,
         "command": job.command,
         **job.recipe._asdict(),
         "epochs": len(trained.history),
@@ -164,11 +192,14 @@ def _pictures(folder: Path, dataset: Dataset, trained: Trained, evaluation: Eval
     return [file.name for file in files]
 
 
-def _leave_early(folder: Path, epochs: int, trained: Trained) -> None:
-    """One sentence, and the exit code."""
-    done = f"{len(trained.history)} of {epochs} epochs"
-    if isinstance(trained.stopped, KeyboardInterrupt):
-        say(f"interrupted after {done}; the model as it is, its history and figures are in {folder}")
-        raise typer.Exit(INTERRUPTED)
-    say(f"stopped after {done}: {trained.stopped}; the model and its history are in {folder}")
-    raise typer.Exit(FAILURE)
+def _leave_early(folder: Path, job: Job, trained: Trained) -> None:
+    """One sentence, the command that goes on, and the exit code."""
+    done = f"{len(trained.history)} of {job.recipe.epochs} epochs"
+    if not isinstance(trained.stopped, KeyboardInterrupt):
+        say(f"stopped after {done}: {trained.stopped}; the model and its history are in {folder}")
+        raise typer.Exit(FAILURE)  # to go on would lead to the same end
+    goes_on = "; this goes on:" if job.checkpoints else ""
+    say(f"interrupted after {done}; the model as it is, its history and figures are in {folder}{goes_on}")
+    if job.checkpoints:
+        typer.echo(resume_command(folder), err=True)
+    raise typer.Exit(TERMINATED if isinstance(trained.stopped, Terminated) else INTERRUPTED)

@@ -1,4 +1,4 @@
-"""The folder that a training, or pictures of it, leave: made, or chosen, and written file by file."""
+"""The folder that a training, or pictures of it, leave: made, or chosen, held, and written file by file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import errno
 import json
 import platform
+import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,16 @@ from .. import __version__
 from ..formats import write_atomically
 from ..training import History
 
-MODEL, HISTORY, METRICS = "model.safetensors", "history.csv", "metrics.json"
+MODEL, HISTORY, METRICS, JOB, CHECKPOINTS = (
+    "model.safetensors",
+    "history.csv",
+    "metrics.json",
+    "job.json",
+    "checkpoints",
+)
+PICTURES = ("history.png", "filters.png", "feature_maps.png", "confusion.png", "mistakes.png")
 PROBE = ".can-be-written"
+PART = re.compile(r"\..+\.[0-9a-f]{16}\.part")  # as `write_atomically` names what it is writing
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)  # the last is no PermissionError by itself
 
 
@@ -47,6 +57,28 @@ def new_run_folder(out: Path | None, dataset: str, *, force: bool) -> Iterator[P
         (folder / PROBE).unlink()
     with _gone_if_empty(folder):
         yield folder
+
+
+@contextlib.contextmanager
+def old_run_folder(folder: Path) -> Iterator[Path]:
+    """The folder of a run that goes on.
+
+    Raises
+    ------
+    PermissionError
+        If it, or the folder of its checkpoints, cannot be written.
+    """
+    try:
+        (folder / CHECKPOINTS).mkdir(exist_ok=True)
+        for place in (folder, folder / CHECKPOINTS):
+            write_atomically(place / PROBE, "")
+            (place / PROBE).unlink()
+    except OSError as error:
+        if error.errno not in FORBIDDEN:
+            raise
+        reason = f"cannot write the folder of the run; --resume takes a copy of it, too: {error.strerror}"
+        raise PermissionError(error.errno, reason, str(folder)) from error
+    yield folder
 
 
 @contextlib.contextmanager
@@ -104,10 +136,22 @@ def _next_folder(dataset: str) -> Path:
 def _chosen_folder(out: Path, force: bool) -> Path:
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"{out} is a file, not a folder; choose another one by --out")
-    if out.is_dir() and any(out.iterdir()) and not force:
-        raise FileExistsError(f"{out} is there already and not empty; --force writes over it")
+    if out.is_dir() and not all(map(is_leftover, out.iterdir())) and not force:
+        goes_on = f", cnn train --resume {shlex.quote(str(out))} goes on with it" if (out / JOB).is_file() else ""
+        raise FileExistsError(f"{out} is there already and not empty; --force writes over it{goes_on}")
     out.mkdir(parents=True, exist_ok=True)
     return out
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a killed process left it of a file that it was writing.
+
+    Examples
+    --------
+    >>> is_leftover(Path("run/.metrics.json.0123456789abcdef.part")), is_leftover(Path("run/metrics.json"))
+    (True, False)
+    """
+    return path.name == PROBE or PART.fullmatch(path.name) is not None
 
 
 def write_history(folder: Path, history: History) -> None:

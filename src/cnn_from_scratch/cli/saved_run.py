@@ -22,7 +22,8 @@ from ..layers.graph import Graph
 from ..ops import softmax_forward
 from ..typing import Array
 from .model_file import is_foreign
-from .run_folder import MODEL
+from .run_folder import JOB, MODEL
+from .run_hold import resume_command
 
 LARGEST = 4096
 """No side of an image that a model takes is longer."""
@@ -79,6 +80,8 @@ def load_run(path: str | Path) -> Run:
         If the file is damaged, or is no classifier of images.
     """
     file = Path(path) / MODEL if Path(path).is_dir() else Path(path)
+    if not file.is_file() and (Path(path) / JOB).is_file():
+        raise FileNotFoundError(f"{path} has no {MODEL} yet; {resume_command(Path(path))} trains it to its end")
     if not file.is_file():
         raise FileNotFoundError(f"{path} is no run: there is no {MODEL} in it")
     if is_foreign(file):

@@ -2,122 +2,74 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from .train_options import (
+    Augment,
+    Average,
+    BatchSize,
+    BestWeightsOption,
+    CheckpointEvery,
+    DataDir,
+    DatasetName,
+    Dropout,
+    Epochs,
+    Force,
+    LabelSmoothing,
+    Lr,
+    Model,
+    NoAugment,
+    NoCheckpoints,
+    OptimizerOption,
+    Out,
+    Patience,
+    Resume,
+    ScheduleOption,
+    Seed,
+    Shards,
+    Size,
+    Validation,
+    WeightDecay,
+)
 
-class OptimizerName(StrEnum):
-    """See `cnn_from_scratch.optim`."""
-
-    ADAM = "adam"
-    ADAMW = "adamw"
-    SGD = "sgd"
-    RMSPROP = "rmsprop"
-
-
-class ScheduleName(StrEnum):
-    """How the learning rate changes from step to step."""
-
-    ONE_CYCLE = "one-cycle"
-    COSINE = "cosine"
-    STEP = "step"
-    CONSTANT = "constant"
-
-
-RECIPE, RUN, CHOICE = "What is trained, and how", "The run", "Choosing by the validation images"
-
-
-def _below_one(value: float | None) -> float | None:
-    if value is not None and not 0 <= value < 1:
-        raise typer.BadParameter(f"must lie in [0, 1), got {value}.")
-    return value
+DATASET, SIZE, SEED = "digits", 32, 0
 
 
 def train(
-    dataset: Annotated[
-        str, typer.Argument(help="digits, mnist, fashion-mnist, cifar10, or a folder with one folder for each class.")
-    ] = "digits",
-    model: Annotated[
-        str | None, typer.Option(help="The network; [bold]cnn summary[/bold] lists them.", rich_help_panel=RECIPE)
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Times through all images.", rich_help_panel=RECIPE)] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Images in a step.", rich_help_panel=RECIPE)] = None,
-    optimizer: Annotated[
-        OptimizerName | None, typer.Option(help="How gradients are followed.", rich_help_panel=RECIPE)
-    ] = None,
-    lr: Annotated[
-        float | None, typer.Option(min=0, help="Learning rate; the highest one of a schedule.", rich_help_panel=RECIPE)
-    ] = None,
-    schedule: Annotated[
-        ScheduleName | None, typer.Option(help="How the learning rate changes.", rich_help_panel=RECIPE)
-    ] = None,
-    augment: Annotated[
-        str | None,
-        typer.Option(
-            help="How training images are varied: none, affine-8, affine-28, shift, flip, flip-crop-2, flip-crop-4.",
-            rich_help_panel=RECIPE,
-        ),
-    ] = None,
-    no_augment: Annotated[
-        bool, typer.Option("--no-augment", help="The same as --augment none.", rich_help_panel=RECIPE)
-    ] = False,
-    dropout: Annotated[
-        float | None,
-        typer.Option(
-            callback=_below_one, help="Share in [0, 1) dropped before the last layer.", rich_help_panel=RECIPE
-        ),
-    ] = None,
-    label_smoothing: Annotated[
-        float | None,
-        typer.Option(
-            callback=_below_one, help="Share in [0, 1) of the target spread over all classes.", rich_help_panel=RECIPE
-        ),
-    ] = None,
-    weight_decay: Annotated[
-        float | None, typer.Option(min=0, help="Pull of the weights towards zero.", rich_help_panel=RECIPE)
-    ] = None,
-    average: Annotated[
-        float | None,
-        typer.Option(
-            callback=_below_one,
-            help="Decay in [0, 1) of the moving average of the weights; 0 for none.",
-            rich_help_panel=RECIPE,
-        ),
-    ] = None,
-    size: Annotated[
-        int, typer.Option(min=4, help="Side to which the pictures of a folder are scaled.", rich_help_panel=RECIPE)
-    ] = 32,
-    seed: Annotated[int, typer.Option(min=0, help="Decides all that is random.", rich_help_panel=RUN)] = 0,
-    shards: Annotated[
-        int | None, typer.Option(min=1, help="Parts that a batch is cut into; one for each core.", rich_help_panel=RUN)
-    ] = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(help="Where the data set lies, or is downloaded to; an existing folder.", rich_help_panel=RUN),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The folder of the run; by default runs/DATASET-1, -2 ...", rich_help_panel=RUN)
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over the run in --out.", rich_help_panel=RUN)] = False,
-    validation: Annotated[
-        float | None,
-        typer.Option(min=0, max=0.9, help="Share of the training images held out; 0 for none.", rich_help_panel=CHOICE),
-    ] = None,
-    best_weights: Annotated[
-        bool, typer.Option("--best-weights", help="Keep the weights of the best epoch.", rich_help_panel=CHOICE)
-    ] = False,
-    early_stopping: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="EPOCHS", help="Stop after so many without progress.", rich_help_panel=CHOICE),
-    ] = None,
+    dataset: DatasetName = None,
+    model: Model = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    optimizer: OptimizerOption = None,
+    lr: Lr = None,
+    schedule: ScheduleOption = None,
+    augment: Augment = None,
+    no_augment: NoAugment = False,
+    dropout: Dropout = None,
+    label_smoothing: LabelSmoothing = None,
+    weight_decay: WeightDecay = None,
+    average: Average = None,
+    size: Size = None,
+    seed: Seed = None,
+    shards: Shards = None,
+    data_dir: DataDir = None,
+    out: Out = None,
+    force: Force = False,
+    validation: Validation = None,
+    best_weights: BestWeightsOption = False,
+    early_stopping: Patience = None,
+    resume: Resume = None,
+    checkpoint_every: CheckpointEvery = None,
+    no_checkpoints: NoCheckpoints = False,
 ) -> None:
     """Train a network, and leave a folder with the model, its history, figures and pictures.
 
     Without options every data set is trained by its own recipe; the digits come with the package and take seconds.
-    The test images are looked at once, at the end. Ctrl-C ends the training and keeps what there is.
+    The test images are looked at once, at the end. Ctrl-C ends the training and keeps what there is; the last line says
+    how to go on.
 
     [bold]Examples[/bold]
 
@@ -125,22 +77,18 @@ def train(
 
     cnn train mnist --epochs 10 --out runs/mnist-long
 
+    cnn train --resume runs/mnist-long
+
     cnn train cifar10 --model resnet20 --optimizer sgd --lr 0.1
 
     cnn train photos/ --size 64 --early-stopping 5
     """
-    from ..models import MODELS
-    from .catalogue import LOADERS, recipe_name
-    from .job import Job, train_job
-    from .recipes import AUGMENTATIONS, RECIPES, changed_recipe
-
-    if dataset not in LOADERS and not Path(dataset).is_dir():
-        raise typer.BadParameter(f"{dataset!r} is none of {', '.join(LOADERS)}, and no folder.", param_hint="dataset")
-    for option, value, known in (("--model", model, MODELS), ("--augment", augment, AUGMENTATIONS)):
-        if value is not None and value not in known:
-            raise typer.BadParameter(f"{value!r} is none of {', '.join(known)}.", param_hint=option)
     if no_augment and augment is not None:
         raise typer.BadParameter(f"contradicts --augment {augment}; give one of them.", param_hint="--no-augment")
+    if no_checkpoints and checkpoint_every is not None:
+        raise typer.BadParameter(
+            f"contradicts --checkpoint-every {checkpoint_every}; give one of them.", param_hint="--no-checkpoints"
+        )
     given: dict[str, Any] = {
         "model": model,
         "epochs": epochs,
@@ -158,12 +106,56 @@ def train(
         "early_stopping": early_stopping,
     }
     changes = {name: value for name, value in given.items() if value is not None}
+    if resume is None:
+        _begin(dataset or DATASET, changes, size, seed, shards, data_dir, out, force, checkpoint_every, no_checkpoints)
+        return
+    from .resuming import resume_run
+
+    others = {"dataset": dataset, "size": size, "seed": seed, "shards": shards, "out": out, "force": force or None}
+    others |= {"no_checkpoints": no_checkpoints or None}
+    refused = {name: value for name, value in others.items() if value is not None}
+    resume_run(resume, changes | refused, data_dir=data_dir, every=checkpoint_every)
+
+
+def _begin(
+    dataset: str,
+    changes: dict[str, Any],
+    size: int | None,
+    seed: int | None,
+    shards: int | None,
+    data_dir: Path | None,
+    out: Path | None,
+    force: bool,
+    every: int | None,
+    no_checkpoints: bool,
+) -> None:
+    """A new run."""
+    from ..models import MODELS
+    from .catalogue import LOADERS, recipe_name
+    from .job import train_job
+    from .job_file import Job
+    from .recipes import AUGMENTATIONS, RECIPES, changed_recipe
+
+    if dataset not in LOADERS and not Path(dataset).is_dir():
+        raise typer.BadParameter(f"{dataset!r} is none of {', '.join(LOADERS)}, and no folder.", param_hint="dataset")
+    for option, known in (("model", MODELS), ("augment", AUGMENTATIONS)):
+        if option in changes and changes[option] not in known:
+            raise typer.BadParameter(f"{changes[option]!r} is none of {', '.join(known)}.", param_hint=f"--{option}")
     recipe = changed_recipe(RECIPES[recipe_name(dataset)], changes)
-    parts = _shards(shards, recipe.batch_size)
-    train_job(Job(dataset, recipe, seed, parts, data_dir, (size, size)), out, force=force)
+    job = Job(
+        dataset,
+        recipe,
+        SEED if seed is None else seed,
+        checked_shards(shards, recipe.batch_size),
+        data_dir,
+        (size or SIZE, size or SIZE),
+        checkpoints=not no_checkpoints,
+        every=every,
+    )
+    train_job(job, out, force=force)
 
 
-def _shards(given: int | None, batch_size: int) -> int:
+def checked_shards(given: int | None, batch_size: int) -> int:
     """Parts that a batch is cut into: one for each core, as far as there are images, unless told otherwise."""
     from ..parallel import default_shards
 

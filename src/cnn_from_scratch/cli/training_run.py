@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from ..data import Dataset, Examples, Normalization, batch_count, stratified_split
 from ..errors import ShapeError
@@ -43,6 +44,28 @@ class Trained(NamedTuple):
         return evaluate(self.model, PixelSource(dataset.test, dataset.maximum, self.normalization))
 
 
+class Plan(NamedTuple):
+    """All that a training needs, made and checked before it begins."""
+
+    recipe: Recipe
+    model: Sequential
+    normalization: Normalization
+    learn: PixelSource
+    check: PixelSource | None  # held out of the training images
+    choosing: list[Callback]
+    optimizer: Optimizer
+    schedule: Rate
+    seed: int
+
+
+class Checkpoints(NamedTuple):
+    """Where checkpoints are kept; see `fit`."""
+
+    folder: Path
+    every: int | None = None
+    resume: bool = False
+
+
 class Result(NamedTuple):
     """A training, and its figures on the test images."""
 
@@ -58,7 +81,7 @@ def train_recipe(recipe: Recipe, dataset: Dataset, *, seed: int = 0, shards: int
     FloatingPointError, KeyboardInterrupt
         What ended the training before its time.
     """
-    trained = fit_recipe(recipe, dataset, build_model(recipe, dataset, seed=seed), seed=seed, shards=shards)
+    trained = fit_plan(plan_training(recipe, dataset, seed=seed), shards=shards)
     if trained.stopped is not None:
         raise trained.stopped
     return Result(trained, trained.evaluate(dataset))
@@ -92,41 +115,56 @@ def build_model(recipe: Recipe, dataset: Dataset, *, seed: int) -> Sequential:
     return model
 
 
-def fit_recipe(
-    recipe: Recipe,
-    dataset: Dataset,
-    model: Sequential,
+def plan_training(recipe: Recipe, dataset: Dataset, *, seed: int) -> Plan:
+    """The model and all that its training needs; whatever does not fit is said here, before anything is written.
+
+    Raises
+    ------
+    ValueError, ShapeError
+        If the recipe, or the images, do not fit.
+    """
+    model = build_model(recipe, dataset, seed=seed)
+    normalization = normalization_of(dataset.train, dataset.maximum)
+    learn, check = _parts(recipe, dataset, normalization, seed)
+    schedule = _schedule(recipe, recipe.epochs * batch_count(len(learn), recipe.batch_size))
+    choosing = _choosing(recipe, check)
+    return Plan(recipe, model, normalization, learn, check, choosing, _optimizer(recipe), schedule, seed)
+
+
+def fit_plan(
+    plan: Plan,
     *,
-    seed: int,
     shards: int | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool = False,
+    checkpoints: Checkpoints | None = None,
 ) -> Trained:
-    """Train a model by a recipe. Ctrl-C and numbers that are no longer finite end it early, and lose nothing."""
-    normalization = normalization_of(dataset.train, dataset.maximum)
-    learn, check = _parts(recipe, dataset, normalization, seed)
-    steps = recipe.epochs * batch_count(len(learn), recipe.batch_size)
-    keep = _KeepHistory()
+    """Train as planned. Ctrl-C, SIGTERM and numbers that are no longer finite end it early, and lose nothing."""
+    recipe, keep = plan.recipe, _KeepHistory()
     stopped: BaseException | None = None
     start = time.perf_counter()
     try:
         fit(
-            model,
-            learn,
+            plan.model,
+            plan.learn,
             epochs=recipe.epochs,
             batch_size=recipe.batch_size,
-            optimizer=_optimizer(recipe),
-            schedule=_schedule(recipe, steps),
+            optimizer=plan.optimizer,
+            schedule=plan.schedule,
             label_smoothing=recipe.label_smoothing,
-            validation=check,
-            callbacks=[keep, *_choosing(recipe, check), *callbacks],
-            seed=seed,
+            validation=plan.check,
+            callbacks=[keep, *plan.choosing, *callbacks],
+            seed=plan.seed,
             shards=shards,
             progress=progress,
+            checkpoint=None if checkpoints is None else checkpoints.folder,
+            every=None if checkpoints is None else checkpoints.every,
+            resume=checkpoints is not None and checkpoints.resume,
         )
     except (KeyboardInterrupt, FloatingPointError) as error:
         stopped = error
-    return Trained(model, keep.history, normalization, time.perf_counter() - start, stopped)
+    seconds = time.perf_counter() - start + keep.seconds_before
+    return Trained(plan.model, keep.history, plan.normalization, seconds, stopped)
 
 
 class _KeepHistory(Callback):
@@ -134,9 +172,23 @@ class _KeepHistory(Callback):
 
     def __init__(self) -> None:
         self.history = History()
+        self._epochs = 0
 
     def on_train_begin(self, progress: Progress) -> None:
         self.history = progress.history
+
+    def on_epoch_end(self, progress: Progress, row: dict[str, Any]) -> bool:
+        self._epochs += 1
+        return False
+
+    def on_train_end(self, progress: Progress) -> None:
+        self.history = progress.history
+
+    @property
+    def seconds_before(self) -> float:
+        """What the epochs took that were there when a training was resumed."""
+        before = self.history.rows[: len(self.history) - self._epochs]
+        return float(sum(row["seconds"] for row in before))
 
 
 def _parts(
