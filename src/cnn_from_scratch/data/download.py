@@ -1,7 +1,8 @@
 """Fetch one published file: from the first mirror that gives the right content, or say why none did.
 
-A file appears under its name only when it is complete, verified and on disk; until then it has a name of its own in
-the same folder, so two processes that fetch the same file do not meet, and an interrupted one leaves nothing behind.
+A file appears under its name only when it is complete, verified and on disk. Until then its bytes are a hidden part in
+the same folder (`part.py`). A download that is interrupted, by the network, Ctrl-C or SIGKILL, leaves its part, and the
+next one takes it up. Two processes that fetch the same file have a part each.
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ from typing import NamedTuple
 
 from ..errors import CnnError, FormatError, LimitError
 from .content import content_sha256
+from .part import Part, claimed_part, clear_parts
 from .places import ENVIRONMENT
-from .transfer import MirrorFailed, transfer
+from .transfer import MirrorFailed, TryAgain, is_html, transfer
 
 _SLACK = 1 << 20  # a gzip file of incompressible content is a little larger than the content
-_STALE_SECONDS = 24 * 3600.0
+_TRIES = 4  # in a row that bring less than _WORTHWHILE more
+_WORTHWHILE = 1 << 20
+_BACKOFF_SECONDS = 0.5  # the first pause; the next are 1 s, 2 s
+_PATIENCE_SECONDS = 10.0  # with a server that asks to be left alone; another mirror may not
 
 
 class DownloadError(CnnError, OSError):
@@ -44,8 +49,8 @@ def fetch(file: RemoteFile, folder: str | os.PathLike[str], *, progress: bool = 
     Parameters
     ----------
     file : RemoteFile
-        Its mirrors are tried in order, each with retries, growing pauses, time limits and over https only, also
-        after a redirect. $https_proxy is respected.
+        Its mirrors are tried in order, each over https only, also after a redirect, with time limits; what broke off
+        is gone on with after growing pauses, from where it stopped. $https_proxy and $SSL_CERT_FILE are respected.
     folder : path
         Made if it is missing.
     progress : bool
@@ -54,31 +59,59 @@ def fetch(file: RemoteFile, folder: str | os.PathLike[str], *, progress: bool = 
     Raises
     ------
     DownloadError
-        If no mirror gave the right content.
+        If no mirror gave the right content. What arrived is kept, hidden, and taken up next time.
     PermissionError
         If the folder cannot be written.
+    OSError
+        If the disk is full, say; then nothing is kept.
     """
     folder = Path(folder)
     path = folder / file.name
     if os.path.isfile(path) and _mismatch(path, file) is None:
         return path
-    _prepare(folder, file.name)
-    reasons = []
-    for url in file.urls:
+    with _explained(folder, file.name):
+        folder.mkdir(parents=True, exist_ok=True)
+    with _claimed(folder, file) as part:
+        reasons = _from_any(part, path, file, progress)
+        kept = part.size
+    if reasons:
+        raise DownloadError(_no_mirror(file, folder, reasons, kept))
+    clear_parts(folder, file.name)
+    return path
+
+
+def _from_any(part: Part, path: Path, file: RemoteFile, progress: bool) -> list[str]:
+    """Complete the part and give it its name; otherwise say for each mirror why not."""
+    reasons: list[str] = []
+    urls = sorted(file.urls, key=lambda url: url != part.url)  # first the one that the part came from
+    while not _complete(part, file):
+        if not urls:
+            return reasons
+        url = urls.pop(0)
         try:
-            _download(url, path, file, progress)
+            _from_one(url, part, file, progress)
         except MirrorFailed as failure:
-            reasons.append(f"  {url}: {failure}")
-        else:
-            return path
-    raise DownloadError(_no_mirror(file, folder, reasons))
+            reasons.append(f"  {url}: {_printable(str(failure))}")
+    part.finish(path)
+    return []
 
 
-def _no_mirror(file: RemoteFile, folder: Path, reasons: list[str]) -> str:
+def _complete(part: Part, file: RemoteFile) -> bool:
+    """Whether all of it is there; also after a mirror that failed at the very end, or in a part that was left."""
+    return part.size > 0 and _mismatch(part.path, file) is None
+
+
+def _printable(reason: str) -> str:
+    """A server may send anything, and a terminal obeys."""
+    return "".join(sign if sign.isprintable() else "?" for sign in reason[:400])
+
+
+def _no_mirror(file: RemoteFile, folder: Path, reasons: list[str], kept: int) -> str:
     return "\n".join(
         [
             f"fetch: no mirror gave {file.name}:",
             *reasons,
+            *([f"The {kept:,} bytes that arrived are kept; the next attempt goes on from there."] if kept else []),
             f"To do without the network, get {file.name} by other means from one of these addresses and put it into",
             f"  {folder.absolute()}",
             f"or into a folder of your choice that you name by data_dir=... or by the environment's {ENVIRONMENT}.",
@@ -89,24 +122,42 @@ def _no_mirror(file: RemoteFile, folder: Path, reasons: list[str]) -> str:
 # --- one mirror -----------------------------------------------------------------------------------------------------
 
 
-def _download(url: str, path: Path, file: RemoteFile, progress: bool) -> None:
-    """Transfer to a temporary name, verify, and only then replace `path`."""
-    with _temporary_name(path) as part:
-        with part.open("xb") as out:
-            transfer(url, out, name=file.name, most=file.size + _SLACK, progress=progress)
-            out.flush()
-            os.fsync(out.fileno())
-        reason = _mismatch(part, file)
-        if reason is not None:
+def _from_one(url: str, part: Part, file: RemoteFile, progress: bool) -> None:
+    """Complete the part and verify it. What was put together from several answers may be wrong because the file was
+    changed on the server meanwhile: then it is fetched once more, as a whole.
+    """
+    for once_more in (True, False):
+        _persist(url, part, file, progress)
+        reason = _mismatch(part.path, file)
+        if reason is None:
+            return
+        glued = part.glued
+        part.restart()
+        if not (glued and once_more):
             raise MirrorFailed(reason)
-        os.replace(part, path)
-    _sync_folder(path.parent)
+
+
+def _persist(url: str, part: Part, file: RemoteFile, progress: bool) -> None:
+    """Transfer, and after whatever may pass transfer the rest, as long as that brings the file forward."""
+    most = file.size + _SLACK if file.gzipped else file.size
+    fruitless, furthest = 0, part.size
+    while True:
+        try:
+            return transfer(url, part, name=file.name, most=most, alike=not file.gzipped, progress=progress)
+        except TryAgain as failure:
+            fruitless = 0 if part.size >= furthest + _WORTHWHILE else fruitless + 1
+            furthest = max(furthest, part.size)
+            if fruitless == _TRIES:
+                raise MirrorFailed(f"{failure} ({_TRIES} times)") from failure
+            if failure.wait > _PATIENCE_SECONDS:
+                raise MirrorFailed(f"{failure}, try again after {failure.wait:.0f} s") from failure
+            time.sleep(max(failure.wait, _BACKOFF_SECONDS * 2 ** (fruitless - 1)))
 
 
 def _mismatch(path: Path, file: RemoteFile) -> str | None:
     """Why this is not the published file; None if it is."""
     with path.open("rb") as opened:
-        if opened.read(512).lstrip()[:1] == b"<":
+        if is_html(opened.read(512)):
             return "sent an HTML page instead of the file"
     try:
         found = content_sha256(path, limit=file.size) if file.gzipped else _raw_sha256(path)
@@ -123,12 +174,21 @@ def _raw_sha256(path: Path) -> str:
 # --- the folder -----------------------------------------------------------------------------------------------------
 
 
-def _prepare(folder: Path, name: str) -> None:
-    """Make the folder, see that it can be written, and clear away what a killed process left long ago."""
+@contextlib.contextmanager
+def _claimed(folder: Path, file: RemoteFile) -> Iterator[Part]:
+    """A part of the file that is ours alone."""
+    claim = claimed_part(folder, file.name, file.urls)
+    with contextlib.ExitStack() as stack:
+        with _explained(folder, file.name):
+            part = stack.enter_context(claim)
+        yield part
+
+
+@contextlib.contextmanager
+def _explained(folder: Path, name: str) -> Iterator[None]:
+    """Say of a folder that cannot be written how to choose another."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _temporary_name(folder / name) as probe:
-            probe.touch()
+        yield
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
@@ -138,27 +198,3 @@ def _prepare(folder: Path, name: str) -> None:
             f"or by the environment's {ENVIRONMENT}",
             str(folder.absolute()),
         ) from error
-    for part in folder.glob(f".{name}.*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - part.stat().st_mtime > _STALE_SECONDS:
-                part.unlink()
-
-
-@contextlib.contextmanager
-def _temporary_name(path: Path) -> Iterator[Path]:
-    """A name nobody else has, in the same folder; whatever happens, nothing is left under it."""
-    part = path.with_name(f".{path.name}.{os.urandom(8).hex()}.part")
-    try:
-        yield part
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name survive a power cut, where the system can."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -1,99 +1,203 @@
-"""One answer of one server, written to a file as it arrives: over https, with retries, time limits and a cap."""
+"""One request to one server, its answer written to a part as it arrives: over https, with time limits and a cap.
+
+Where a part has bytes already, only the rest is asked for (a range request, RFC 9110, section 14). The server decides:
+206 is the rest, 200 is the whole again. `If-Range` lets it say that its file is no longer the one the part began with.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
+import re
+import ssl
 import time
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
+
+from .part import Part
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
 
 _SCHEMES: tuple[str, ...] = ("https",)
-_RETRIES = 2
-_BACKOFF_SECONDS = 0.5  # the first retry at once, then after 1 s, 2 s, ...
+_CONNECT_SECONDS = 10.0
 _TIMEOUT_SECONDS = 20.0
 _SLOWEST = 4096.0  # bytes a second, judged after the first timeout; a mirror below it is given up
 _REDIRECTS = 5
+_PASSING = (408, 425, 429, 500, 502, 503, 504)  # what may be over in a moment
 
 
 class MirrorFailed(Exception):  # noqa: N818 - one of several mirrors, and not yet an error
     """Why one mirror did not give the file."""
 
 
-def transfer(url: str, out: IO[bytes], *, name: str, most: int, progress: bool) -> None:
-    """Write the body of the answer, at most `most` bytes, to `out`, under a progress bar that says `name`.
+class TryAgain(MirrorFailed):
+    """What may go better next time; the server asks to be left alone for `wait` seconds."""
+
+    def __init__(self, reason: str, wait: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+class _TooLong(MirrorFailed):
+    """More than the file can have: what has arrived is not the file, either."""
+
+
+def transfer(url: str, part: Part, *, name: str, most: int, alike: bool, progress: bool) -> None:
+    """Complete `part`, to at most `most` bytes, under a progress bar that says `name`.
+
+    Where all mirrors have the same bytes (`alike`), one goes on with what another began.
 
     Raises
     ------
     MirrorFailed
-        For whatever the network or the server does wrong. What goes wrong in writing is an OSError as ever.
+        For whatever the network or the server does wrong; TryAgain where it makes sense to. The part keeps what has
+        arrived. What goes wrong in writing is an OSError as ever.
     """
-    from tqdm import tqdm
-    from urllib3.exceptions import HTTPError, MaxRetryError
+    from urllib3.exceptions import HTTPError
 
     try:
-        with contextlib.closing(_get(url)) as response:
-            if response.status != 200:
-                raise MirrorFailed(f"HTTP {response.status} {response.reason or ''}".strip())
-            length = response.headers.get("Content-Length", "")
-            total = int(length) if length.isdecimal() else None
-            hidden = None if progress else True  # None: hidden unless on a terminal
-            with tqdm(total=total, unit="B", unit_scale=True, desc=name, disable=hidden) as bar:
-                for chunk in _body(response, most):
-                    out.write(chunk)
-                    bar.update(len(chunk))
+        with contextlib.closing(_get(url, _wanted(url, part, alike))) as response:
+            _receive(response, url, part, name, most, progress)
+    except _TooLong:
+        part.restart()
+        raise
     except HTTPError as error:
-        cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
-        raise MirrorFailed(f"{type(cause).__name__}: {cause.args[0] if cause.args else cause}") from error
+        reason = f"{type(error).__name__}: {_text(error)}"
+        refused = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in error.args)
+        raise (MirrorFailed if refused else TryAgain)(reason) from error
 
 
-def _get(url: str) -> BaseHTTPResponse:
+def _text(error: Exception) -> str:
+    """What urllib3 says, and what it was told."""
+    first, *causes = [str(cause) for cause in error.args if isinstance(cause, (str, Exception))] or [str(error)]
+    return ": ".join([first.rstrip("."), *(cause for cause in causes if cause not in first)])
+
+
+def _receive(response: BaseHTTPResponse, url: str, part: Part, name: str, most: int, progress: bool) -> None:
+    from tqdm import tqdm
+
+    start = _start(response, url, part)
+    total = _total(response, start)
+    if total is not None and total > most:
+        raise MirrorFailed(f"offers {total} bytes, which is more than the file can have")
+    chunks = _body(response, most - start)
+    first = next(chunks, b"")
+    if not first:
+        raise TryAgain("sent nothing")
+    if start:
+        part.glued = True
+    elif is_html(first):  # of a network that wants to be logged in to, say: it must not cost the part
+        raise MirrorFailed("sent an HTML page instead of the file")
+    else:
+        part.restart(url, _validator(response))
+    hidden = None if progress else True  # None: hidden unless on a terminal
+    with (
+        part.append() as out,
+        tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=name, disable=hidden) as bar,
+    ):
+        for chunk in itertools.chain([first], chunks):
+            out.write(chunk)
+            out.flush()
+            bar.update(len(chunk))
+    if total is not None and part.size < total:
+        raise TryAgain(f"sent {part.size} of {total} bytes")
+
+
+def is_html(beginning: bytes) -> bool:
+    """Whether this is a web page and no data file."""
+    return beginning[:512].lstrip()[:1] == b"<"
+
+
+def _body(response: BaseHTTPResponse, most: int) -> Iterator[bytes]:
+    """The chunks of an answer as they arrive, as they were sent; give up on one that is too long or too slow."""
+    start, received = time.monotonic(), 0
+    while chunk := response.read1(1 << 16, decode_content=False):
+        received += len(chunk)
+        seconds = time.monotonic() - start
+        if received > most:
+            raise _TooLong(f"sends more than the file can have")
+        if seconds > _TIMEOUT_SECONDS and received < _SLOWEST * seconds:
+            raise MirrorFailed(f"too slow: {received} bytes in {seconds:.0f} s")
+        yield chunk
+
+
+# --- from where to where --------------------------------------------------------------------------------------------
+
+
+def _wanted(url: str, part: Part, alike: bool) -> dict[str, str]:
+    """The header of a request for what `part` lacks."""
+    if not part.size or not (alike or part.url == url):
+        return {}
+    condition = {"If-Range": part.validator} if part.validator and part.url == url else {}
+    return {"Range": f"bytes={part.size}-", **condition}
+
+
+def _start(response: BaseHTTPResponse, url: str, part: Part) -> int:
+    """The place in the file where the body of this answer begins: 0, or the end of `part`."""
+    status = response.status
+    if status == 200:
+        return 0
+    if status in (206, 416) and part.size:
+        found = re.fullmatch(rf"bytes {part.size}-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        changed = part.url == url and part.validator and _validator(response) not in ("", part.validator)
+        if status == 206 and found and not changed:
+            return part.size
+        part.restart()
+        raise TryAgain(f"HTTP {status}, which does not go on from where it broke off")
+    reason = f"HTTP {status} {response.reason or ''}".strip()
+    if status not in _PASSING:
+        raise MirrorFailed(reason)
+    wait = response.headers.get("Retry-After", "")
+    raise TryAgain(reason, float(wait) if wait.isdecimal() else 0.0)
+
+
+def _total(response: BaseHTTPResponse, start: int) -> int | None:
+    """How long the whole file is, if the answer says so."""
+    length = response.headers.get("Content-Length", "")
+    if start:
+        length = response.headers["Content-Range"].rpartition("/")[2]
+    return int(length) if length.isascii() and length.isdecimal() else None
+
+
+def _validator(response: BaseHTTPResponse) -> str:
+    """What `If-Range` may carry: a strong ETag, else a date. A weak ETag does not promise the same bytes."""
+    tag = response.headers.get("ETag", "")
+    mark = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
+    return mark if mark.isascii() and mark.isprintable() else ""
+
+
+# --- the request ----------------------------------------------------------------------------------------------------
+
+
+def _get(url: str, wanted: dict[str, str]) -> BaseHTTPResponse:
     """The answer to a GET, following redirects by hand so that none leads away from https."""
+    headers = {"Accept-Encoding": "identity", **wanted}
     for _ in range(_REDIRECTS + 1):
-        if urlsplit(url).scheme not in _SCHEMES:
-            raise MirrorFailed(f"{url} is not https")
-        response = _connections(url).request(
-            "GET", url, headers={"Accept-Encoding": "identity"}, redirect=False, preload_content=False
-        )
-        location = response.get_redirect_location()
-        if not location:
-            return response
-        response.close()
-        url = urljoin(url, location)
+        try:
+            connections = _connections(url)
+            response = connections.request("GET", url, headers=headers, redirect=False, preload_content=False)
+            location = response.get_redirect_location()
+            if not location:
+                return response
+            response.close()
+            url = urljoin(url, location)
+        except ValueError as error:  # no address at all, such as https://[
+            raise MirrorFailed(f"{url}: {error}") from error
     raise MirrorFailed(f"more than {_REDIRECTS} redirects")
 
 
 def _connections(url: str) -> PoolManager:
     from urllib.request import getproxies, proxy_bypass
 
-    from urllib3 import PoolManager, ProxyManager, Retry, Timeout
+    from urllib3 import PoolManager, ProxyManager, Timeout
 
-    retries = Retry(
-        total=_RETRIES,
-        backoff_factor=_BACKOFF_SECONDS,
-        status_forcelist=(429, 500, 502, 503, 504),
-        raise_on_status=False,
-        respect_retry_after_header=False,  # it may ask for hours; another mirror may not
-    )
-    timeout = Timeout(connect=_TIMEOUT_SECONDS, read=_TIMEOUT_SECONDS)
     place = urlsplit(url)
+    if place.scheme not in _SCHEMES:
+        raise MirrorFailed(f"{url} is not https")
+    timeout = Timeout(connect=_CONNECT_SECONDS, read=_TIMEOUT_SECONDS)
     proxy = getproxies().get(place.scheme)
     if proxy and not proxy_bypass(place.netloc):
-        return ProxyManager(proxy, retries=retries, timeout=timeout)
-    return PoolManager(retries=retries, timeout=timeout)
-
-
-def _body(response: BaseHTTPResponse, most: int) -> Iterator[bytes]:
-    """The chunks of an answer as they arrive; give up on one that is too long or too slow."""
-    start, received = time.monotonic(), 0
-    while chunk := response.read1(1 << 16):
-        received += len(chunk)
-        seconds = time.monotonic() - start
-        if received > most:
-            raise MirrorFailed(f"sends more than the {most} bytes that the file can have")
-        if seconds > _TIMEOUT_SECONDS and received < _SLOWEST * seconds:
-            raise MirrorFailed(f"too slow: {received} bytes in {seconds:.0f} s")
-        yield chunk
+        return ProxyManager(proxy, retries=False, timeout=timeout)
+    return PoolManager(retries=False, timeout=timeout)
