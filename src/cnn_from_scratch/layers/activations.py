@@ -24,7 +24,7 @@ from ..ops import (
     relu_forward,
 )
 from ..typing import Array
-from .base import Grads, Layer, Shape, require_counts, require_numbers
+from .base import Grads, Layer, Shape, require_counts, require_memory, require_numbers
 from .context import Context
 from .plain import PlainLayer
 
@@ -111,6 +111,7 @@ class PReLU(Layer):
         self.num_parameters, self.init = num_parameters, init
         require_counts(self, "num_parameters")
         require_numbers(self, "init")
+        require_memory(self, (num_parameters,))
         self.params = {"weight": np.full(num_parameters, self.init, np.float32)}
 
     def reset_parameters(self, rng: np.random.Generator) -> None:

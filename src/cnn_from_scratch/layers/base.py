@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ShapeError
+from ..ops.checks import check_memory, check_number, check_switch
 from ..randomness import derive
 from ..typing import Array
 from .arrays import Arrays
@@ -307,13 +308,25 @@ def require_counts(layer: Layer, *names: str) -> None:
         setattr(layer, name, int(value))
 
 
-def require_numbers(layer: Layer, *names: str) -> None:
+def require_numbers(layer: Layer, *names: str, finite: bool = True) -> None:
     """Raise unless each of these attributes is a number; NumPy's, which would widen float32, become Python's."""
     for name in names:
         value = getattr(layer, name)
-        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-            raise TypeError(f"{type(layer).__name__}: {name} must be a number, got {value!r}")
+        check_number(type(layer).__name__, name, value, finite=finite)
         setattr(layer, name, value.item() if isinstance(value, np.generic) else value)
+
+
+def require_switches(layer: Layer, *names: str) -> None:
+    """Raise unless each of these attributes is True or False; NumPy's become Python's."""
+    for name in names:
+        value = getattr(layer, name)
+        check_switch(type(layer).__name__, name, value)
+        setattr(layer, name, bool(value))
+
+
+def require_memory(layer: Layer, shape: Shape) -> None:
+    """Raise if so many numbers, drawn in float64, are more than all the memory there is."""
+    check_memory(shape, np.float64, f"{type(layer).__name__}: ")
 
 
 def weight_and_bias(dweight: Array | None, dbias: Array | None) -> Grads:

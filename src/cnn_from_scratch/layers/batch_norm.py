@@ -9,7 +9,16 @@ import numpy as np
 from ..errors import ShapeError
 from ..ops import BatchNormCache, batch_norm_backward, batch_norm_forward
 from ..typing import Array
-from .base import Grads, Layer, Shape, require_counts, require_numbers, weight_and_bias
+from .base import (
+    Grads,
+    Layer,
+    Shape,
+    require_counts,
+    require_memory,
+    require_numbers,
+    require_switches,
+    weight_and_bias,
+)
 from .context import Context
 
 
@@ -53,6 +62,8 @@ class _BatchNorm(Layer):
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         require_counts(self, "num_features")
+        require_switches(self, "affine", "track_running_stats")
+        require_memory(self, (num_features,))
         require_numbers(self, "eps", *(() if momentum is None else ("momentum",)))
         if not eps >= 0:
             raise ValueError(f"{type(self).__name__}: eps must be at least 0, got {eps!r}")

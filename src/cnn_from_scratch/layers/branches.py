@@ -70,6 +70,9 @@ class Residual(_Branches):
         body_name: str = "body",
         shortcut_name: str = "shortcut",
     ) -> None:
+        for name, value in (("body_name", body_name), ("shortcut_name", shortcut_name)):
+            if not isinstance(value, str):
+                raise TypeError(f"Residual: {name} must be a string, got {value!r}")
         if body_name == shortcut_name:
             raise ValueError(f"Residual: body_name and shortcut_name must differ, both are {body_name!r}")
         self.body_name, self.shortcut_name = body_name, shortcut_name

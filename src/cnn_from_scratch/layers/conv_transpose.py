@@ -12,7 +12,7 @@ from ..ops.padding import four_sides
 from ..ops.utils import pair
 from ..randomness import as_generator
 from ..typing import Array, Pair, Sides
-from .base import Grads, Layer, Shape, require_counts, require_rank, weight_and_bias
+from .base import Grads, Layer, Shape, require_counts, require_memory, require_rank, require_switches, weight_and_bias
 from .context import Context
 from .initializers import Initializer, initialize
 
@@ -71,6 +71,7 @@ class ConvTranspose2d(Layer):
         self.stride, self.padding, self.output_padding = stride, padding, output_padding
         self.groups, self.bias, self.dilation, self.weight_init = groups, bias, dilation, weight_init
         KH, KW = self._check()
+        require_memory(self, (in_channels, out_channels // groups, KH, KW))
         self.params = {"weight": np.empty((in_channels, out_channels // groups, KH, KW), np.float32)}
         if bias:
             self.params["bias"] = np.empty(out_channels, np.float32)
@@ -78,6 +79,7 @@ class ConvTranspose2d(Layer):
 
     def _check(self) -> tuple[int, int]:
         require_counts(self, "in_channels", "out_channels", "groups")
+        require_switches(self, "bias")
         if self.in_channels % self.groups or self.out_channels % self.groups:
             raise ShapeError(
                 f"ConvTranspose2d: groups={self.groups} must divide in_channels={self.in_channels} "

@@ -12,7 +12,7 @@ from ..ops.conv_forward import ALGORITHMS, Algorithm
 from ..ops.utils import pair, resolve_padding
 from ..randomness import as_generator
 from ..typing import Array, Padding, Pair
-from .base import Grads, Layer, Shape, require_counts, require_rank, weight_and_bias
+from .base import Grads, Layer, Shape, require_counts, require_memory, require_rank, require_switches, weight_and_bias
 from .context import Context
 from .initializers import Initializer, initialize
 
@@ -45,6 +45,10 @@ class Conv2d(Layer):
         If a number is out of range, or groups do not divide the channels.
     ValueError
         If algorithm or weight_init is not among those named.
+    TypeError
+        If bias is neither True nor False.
+    LimitError
+        If there is not so much memory.
 
     Examples
     --------
@@ -75,6 +79,7 @@ class Conv2d(Layer):
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
         self.bias, self.weight_init, self.algorithm = bias, weight_init, algorithm
         KH, KW = self._check()
+        require_memory(self, (out_channels, in_channels // groups, KH, KW))
         self.params = {"weight": np.empty((out_channels, in_channels // groups, KH, KW), np.float32)}
         if bias:
             self.params["bias"] = np.empty(out_channels, np.float32)
@@ -82,12 +87,13 @@ class Conv2d(Layer):
 
     def _check(self) -> tuple[int, int]:
         require_counts(self, "in_channels", "out_channels", "groups")
+        require_switches(self, "bias")
         if self.in_channels % self.groups or self.out_channels % self.groups:
             raise ShapeError(
                 f"Conv2d: groups={self.groups} must divide in_channels={self.in_channels} "
                 f"and out_channels={self.out_channels}"
             )
-        if self.algorithm not in ALGORITHMS:
+        if not isinstance(self.algorithm, str) or self.algorithm not in ALGORITHMS:
             raise ValueError(f"Conv2d: algorithm must be one of {', '.join(ALGORITHMS)}, got {self.algorithm!r}")
         kernel = pair("Conv2d", "kernel_size", self.kernel_size, minimum=1)
         stride = pair("Conv2d", "stride", self.stride, minimum=1)

@@ -141,7 +141,7 @@ def initialize(
     layer: str, name: str, weight: Array, bias: Array | None, rng: np.random.Generator, groups: int = 1
 ) -> None:
     """Fill a weight and its bias in place. The bias is uniform in +-1/sqrt(fan_in) for "pytorch", otherwise zero."""
-    if name not in INITIALIZERS:
+    if not isinstance(name, str) or name not in INITIALIZERS:
         raise ValueError(f"{layer}: weight_init must be one of {', '.join(INITIALIZERS)}, got {name!r}")
     if name == "dirac":
         weight[...] = dirac(weight.shape, rng, groups)

@@ -10,7 +10,7 @@ from ..errors import ShapeError
 from ..ops import LinearCache, linear_backward, linear_forward
 from ..randomness import as_generator
 from ..typing import Array
-from .base import Grads, Layer, Shape, require_counts, weight_and_bias
+from .base import Grads, Layer, Shape, require_counts, require_memory, require_switches, weight_and_bias
 from .context import Context
 from .initializers import Initializer, initialize
 
@@ -53,6 +53,8 @@ class Linear(Layer):
         super().__init__()
         self.in_features, self.out_features, self.bias, self.weight_init = in_features, out_features, bias, weight_init
         require_counts(self, "in_features", "out_features")
+        require_switches(self, "bias")
+        require_memory(self, (out_features, in_features))
         self.params = {"weight": np.empty((out_features, in_features), np.float32)}
         if bias:
             self.params["bias"] = np.empty(out_features, np.float32)

@@ -14,7 +14,16 @@ from ..ops import (
     layer_norm_forward,
 )
 from ..typing import Array
-from .base import Grads, Layer, Shape, require_counts, require_numbers, weight_and_bias
+from .base import (
+    Grads,
+    Layer,
+    Shape,
+    require_counts,
+    require_memory,
+    require_numbers,
+    require_switches,
+    weight_and_bias,
+)
 from .context import Context
 
 
@@ -60,6 +69,8 @@ class LayerNorm(Layer):
                 f"LayerNorm: normalized_shape must be an int >= 1 or several of them, got {normalized_shape!r}"
             )
         require_numbers(self, "eps")
+        require_switches(self, "elementwise_affine", "bias")
+        require_memory(self, self._shape)
         if not eps >= 0:
             raise ValueError(f"LayerNorm: eps must be at least 0, got {eps!r}")
         if elementwise_affine:
@@ -127,6 +138,8 @@ class GroupNorm(Layer):
         if num_channels % num_groups:
             raise ShapeError(f"GroupNorm: num_groups={num_groups} must divide num_channels={num_channels}")
         require_numbers(self, "eps")
+        require_switches(self, "affine")
+        require_memory(self, (num_channels,))
         if not eps >= 0:
             raise ValueError(f"GroupNorm: eps must be at least 0, got {eps!r}")
         if affine:

@@ -14,7 +14,7 @@ from ..ops import (
 )
 from ..ops.utils import pair, resolve_padding
 from ..typing import Array, Padding, Pair
-from .base import Shape, require_rank
+from .base import Shape, require_rank, require_switches
 from .context import Context
 from .plain import PlainLayer
 
@@ -37,6 +37,7 @@ class _WindowPool(PlainLayer):
     def _check(self) -> None:
         """Raise unless kernel, stride, dilation and padding are in range."""
         name = type(self).__name__
+        require_switches(self, "ceil_mode")
         kernel = pair(name, "kernel_size", self.kernel_size, minimum=1)
         stride = kernel if self.stride is None else pair(name, "stride", self.stride, minimum=1)
         dilation = pair(name, "dilation", self.dilation, minimum=1)
@@ -156,6 +157,7 @@ class AvgPool2d(_WindowPool):
         super().__init__()
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
+        require_switches(self, "count_include_pad")
         self._check()
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, AvgPoolCache]:

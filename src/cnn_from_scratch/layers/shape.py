@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from ..errors import ShapeError
 from ..ops import is_hwnc
 from ..ops.dtypes import float_op
@@ -84,6 +86,9 @@ class Flatten(PlainLayer):
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
+        for name, value in (("start_dim", start_dim), ("end_dim", end_dim)):
+            if isinstance(value, bool) or not isinstance(value, int | np.integer):
+                raise TypeError(f"Flatten: {name} must be an int, got {value!r}")
         if start_dim == 0:
             raise ShapeError("Flatten: start_dim must not be 0, for axis 0 is the batch")
         self.start_dim, self.end_dim = start_dim, end_dim

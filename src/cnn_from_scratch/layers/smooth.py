@@ -47,7 +47,7 @@ class GELU(PlainLayer):
 
     def __init__(self, approximate: Approximate = "none") -> None:
         super().__init__()
-        if approximate not in ("none", "tanh"):
+        if not isinstance(approximate, str) or approximate not in ("none", "tanh"):
             raise ValueError(f"GELU: approximate must be 'none' or 'tanh', got {approximate!r}")
         self.approximate = approximate
 
@@ -124,7 +124,8 @@ class Softplus(PlainLayer):
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
         self.beta, self.threshold = beta, threshold
-        require_numbers(self, "beta", "threshold")
+        require_numbers(self, "beta")
+        require_numbers(self, "threshold", finite=False)
         if not beta > 0:
             raise ValueError(f"Softplus: beta must be above 0, got {beta!r}")
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..typing import Array
-from .checks import check_number
+from .checks import check_number, check_switch
 from .groups import ParamGroup
 from .optimizer import Now, Optimizer
 from .running_mean import follow, follow_square
@@ -87,6 +87,7 @@ class Adam(Optimizer):
         for i, beta in enumerate(self.betas):
             check_number(owner, f"betas[{i}]", beta, below=1.0)
         check_number(owner, "eps", self.eps)
+        check_switch(owner, "amsgrad", self.amsgrad)
 
     def _moment_names(self) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if self.amsgrad else ("exp_avg", "exp_avg_sq")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from numbers import Real
+from typing import cast
 
 import numpy as np
 
 from ..errors import ShapeError
 from ..typing import Array
+
+LARGEST = sys.float_info.max
+"""Integers may be larger still, and would be infinite as floats."""
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -24,12 +29,22 @@ def check_number(owner: str, name: str, value: object, *, minimum: float = 0.0, 
         ...
     ValueError: SGD: lr must be a finite number >= 0, got -0.1
     """
-    if not isinstance(value, bool) and isinstance(value, Real) and minimum <= float(value) < below:
+    if not isinstance(value, bool) and isinstance(value, Real) and _is_between(cast(float, value), minimum, below):
         return
     rule = "a finite number" if below == math.inf else f"a number < {below:g}"
     if minimum > -math.inf:
         rule += f"{'' if below == math.inf else ' and'} >= {minimum:g}"
     raise ValueError(f"{owner}: {name} must be {rule}, got {value!r}")
+
+
+def _is_between(value: float, minimum: float, below: float) -> bool:
+    return minimum <= value < below and abs(value) <= LARGEST
+
+
+def check_switch(owner: str, name: str, value: object) -> None:
+    """Raise unless `value` is True or False: the string "no" would count as true."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{owner}: {name} must be True or False, got {value!r}")
 
 
 def check_count(owner: str, name: str, value: object, *, minimum: int = 1) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..typing import Array
-from .checks import check_number
+from .checks import check_number, check_switch
 from .groups import ParamGroup
 from .optimizer import Now, Optimizer
 from .running_mean import follow, follow_square
@@ -89,6 +89,7 @@ class RMSprop(Optimizer):
         check_number("RMSprop", "alpha", self.alpha, below=1.0)
         check_number("RMSprop", "eps", self.eps)
         check_number("RMSprop", "momentum", self.momentum)
+        check_switch("RMSprop", "centered", self.centered)
 
     def _moment_names(self) -> tuple[str, ...]:
         centered = ("grad_avg",) if self.centered else ()

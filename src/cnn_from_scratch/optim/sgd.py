@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..typing import Array
-from .checks import check_number
+from .checks import check_number, check_switch
 from .groups import ParamGroup
 from .optimizer import Now, Optimizer
 
@@ -78,6 +78,7 @@ class SGD(Optimizer):
 
     def _check(self) -> None:
         super()._check()
+        check_switch("SGD", "nesterov", self.nesterov)
         check_number("SGD", "momentum", self.momentum)
         check_number("SGD", "dampening", self.dampening, minimum=-np.inf)
         if self.nesterov and (self.momentum == 0 or self.dampening != 0):
