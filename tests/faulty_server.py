@@ -165,7 +165,7 @@ class Answer:
         """Until the client has written that much of the file: RST overtakes the data."""
         until = time.monotonic() + 5
         while self.server.folder is not None and time.monotonic() < until:
-            sizes = [part.stat().st_size for part in self.server.folder.glob(".*.part")]
+            sizes = [part.stat().st_size for part in self.server.folder.rglob(".*.part")]
             if max(sizes, default=0) >= size:
                 return
             time.sleep(0.005)
@@ -191,8 +191,9 @@ def _resets_again_and_again(answer):
     """A piece of the file each time, then RST."""
     until = (answer.start() or 0) + answer.server.cut
     answer.file(until=until)
-    answer.wait_for(min(until, len(answer.server.content)))
-    answer.reset()
+    if until < len(answer.server.content):
+        answer.wait_for(until)
+        answer.reset()
 
 
 def _reset_and_no_ranges(answer):

@@ -203,7 +203,7 @@ def test_a_certificate_for_another_host_is_refused(server, tmp_path, monkeypatch
     monkeypatch.setenv("SSL_CERT_FILE", str(authority))
     other = FaultyServer(PACKED, certificate)
     try:
-        with pytest.raises(DownloadError, match="certificate is not valid for '127.0.0.1'"):
+        with pytest.raises(DownloadError, match=r"certificate is not valid for '127\.0\.0\.1'"):
             fetch(remote(other.url("good")), tmp_path)
     finally:
         other.close()

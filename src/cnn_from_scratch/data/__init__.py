@@ -14,6 +14,7 @@ from .idx import read_idx
 from .imagenet_image import IMAGENET_NORMALIZATION, prepare_imagenet
 from .ink import find_ink
 from .mnist import load_fashion_mnist, load_mnist
+from .npz import read_npz
 from .picture import Picture, as_pixels, fit_picture
 from .small_digit_image import prepare_small_digit
 from .splits import stratified_folds, stratified_split
@@ -54,6 +55,7 @@ __all__ = [
     "prepare_imagenet",
     "prepare_small_digit",
     "read_idx",
+    "read_npz",
     "scale",
     "stratified_folds",
     "stratified_split",

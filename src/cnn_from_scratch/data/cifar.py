@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 
-from ..errors import CnnError, FormatError
+from ..errors import CnnError, FormatError, LimitError
 from ..typing import Array
-from .content import CHUNK, open_content
+from .content import CHUNK, ContentStream, open_content
 from .dataset import Dataset, Examples
 from .download import RemoteFile, fetch
 from .places import data_root, find_file
+
+if TYPE_CHECKING:
+    import tarfile
 
 NAME = "cifar-10"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -35,6 +38,7 @@ TEST = (f"{FOLDER}/test_batch.bin",)
 IMAGES_PER_FILE = 10_000
 PIXELS = 3 * 32 * 32  # all red, then all green, then all blue, row by row; the label is one byte before them
 MAX_CONTENT = 256 << 20  # the true archive holds 184 MB
+MAX_MEMBERS = 100  # and 9 members
 
 
 def load_cifar10(data_dir: str | os.PathLike[str] | None = None, *, verify: bool = True) -> Dataset:
@@ -91,15 +95,14 @@ def _read_members(path: Path, names: set[str], size: int) -> dict[str, bytes]:
     try:
         with (
             open_content(path, limit=MAX_CONTENT) as stream,
-            tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as archive,
+            tarfile.open(fileobj=cast(IO[bytes], _Ending(stream, path)), mode="r|") as archive,
         ):
-            for member in archive:
-                if member.name not in names:
-                    continue
-                if not member.isreg() or member.size != size or member.name in found:
-                    raise FormatError(f"{path}: {member.name} must be one plain file of {size} bytes")
-                content = archive.extractfile(member)
-                found[member.name] = content.read() if content is not None else b""
+            for count, member in enumerate(archive, 1):
+                if _is_wanted(path, member, names, size, count):
+                    if member.name in found:
+                        raise FormatError(f"{path}: {member.name} must be one plain file of {size} bytes")
+                    content = archive.extractfile(member)
+                    found[member.name] = content.read() if content is not None else b""
             while stream.read(CHUNK):  # to the end, where the checksum is
                 pass
     except CnnError:
@@ -110,6 +113,32 @@ def _read_members(path: Path, names: set[str], size: int) -> dict[str, bytes]:
     if missing:
         raise FormatError(f"{path}: lacks {', '.join(missing)}")
     return found
+
+
+class _Ending:
+    """Raises where tarfile goes on and on after the end: it reads as many blocks as a header claims, there or not."""
+
+    def __init__(self, stream: ContentStream, path: Path) -> None:
+        self._stream, self._path, self._empty = stream, path, 0
+
+    def read(self, n: int) -> bytes:
+        """Up to n bytes; the end is told a few times."""
+        data = self._stream.read(n)
+        self._empty += not data
+        if self._empty > 4:
+            raise FormatError(f"{self._path}: damaged tar archive: a member claims more than there is")
+        return data
+
+
+def _is_wanted(path: Path, member: tarfile.TarInfo, names: set[str], size: int, count: int) -> bool:
+    """Whether a member is one of `names`, and sound; headers cost memory, so there must not be many of them."""
+    if count > MAX_MEMBERS:
+        raise LimitError(f"{path}: has more than {MAX_MEMBERS} members")
+    if member.name not in names:
+        return False
+    if not member.isreg() or member.issparse() or member.size != size:
+        raise FormatError(f"{path}: {member.name} must be one plain file of {size} bytes")
+    return True
 
 
 def _examples(path: Path, records: dict[str, bytes], names: tuple[str, ...]) -> Examples:

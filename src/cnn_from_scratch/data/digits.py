@@ -6,6 +6,7 @@ import numpy as np
 
 from ..typing import Array
 from .dataset import Dataset, Examples
+from .npz import read_npz
 from .splits import stratified_folds, stratified_split
 
 SPLIT_SEED = 0
@@ -61,8 +62,9 @@ def _all_digits() -> tuple[Array, Array]:
     """Images (1797, 1, 8, 8) uint8 and labels (1797,) int64, in the published order."""
     from importlib import resources
 
-    with (resources.files(__package__) / "digits.npz").open("rb") as file, np.load(file, allow_pickle=False) as z:
-        return z["images"][:, None], z["labels"].astype(np.int64)
+    with resources.as_file(resources.files(__package__) / "digits.npz") as path:
+        arrays = read_npz(path)
+    return arrays["images"][:, None], arrays["labels"].astype(np.int64)
 
 
 def _dataset(name: str, images: Array, labels: Array, train: Array, test: Array) -> Dataset:

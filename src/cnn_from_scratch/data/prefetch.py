@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -16,6 +16,12 @@ class _Failure:
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
+
+    def throw(self) -> NoReturn:
+        try:
+            raise self.error
+        finally:
+            del self.error  # this frame is part of its traceback: they would keep each other
 
 
 class _End:
@@ -54,7 +60,7 @@ def prefetched(make: Callable[[S], T], places: Iterable[S], *, ahead: int) -> It
     try:
         while not isinstance(item := made.get(), _End):
             if isinstance(item, _Failure):
-                raise item.error
+                item.throw()
             free.release()
             yield item
     finally:

@@ -117,7 +117,7 @@ def _body(response: BaseHTTPResponse, most: int) -> Iterator[bytes]:
         received += len(chunk)
         seconds = time.monotonic() - start
         if received > most:
-            raise _TooLong(f"sends more than the file can have")
+            raise _TooLong("sends more than the file can have")
         if seconds > _TIMEOUT_SECONDS and received < _SLOWEST * seconds:
             raise MirrorFailed(f"too slow: {received} bytes in {seconds:.0f} s")
         yield chunk
