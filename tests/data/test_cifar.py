@@ -48,6 +48,7 @@ NAMES = (*cifar.TRAIN, *cifar.TEST)
 MEMBERS = [(name, records(seed).tobytes()) for seed, name in enumerate(NAMES)]
 
 
+@pytest.mark.fault("tar-archive")
 def test_the_layout_by_hand(tmp_path):
     # one byte of label, then 1,024 of red, of green and of blue, each row by row
     extra = [("cifar-10-batches-bin", (tarfile.DIRTYPE, "")), ("../../escape", b"x"), ("/etc/escape", b"x")]
@@ -81,6 +82,7 @@ def test_the_published_digest_is_asked_for(tmp_path):
         load_cifar10(tmp_path)
 
 
+@pytest.mark.fault("tar-archive", "damaged-file")
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -115,6 +117,121 @@ def test_a_broken_archive_is_named(tmp_path, data, message):
     assert str(caught.value).startswith(f"{path}: {message}")
 
 
+PLAIN = gzip.decompress(archive([(name, content[:SIZE]) for name, content in MEMBERS]))
+
+
+# --- archives that would write, link, or never end ------------------------------------------------------------------
+
+
+def header(name, *, size=0, **fields):
+    """One block of 512 bytes, as it stands in an archive."""
+    info = tarfile.TarInfo(name)
+    info.size = size
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def with_size(block, size):
+    """The header with any size, also one that no archiver would write; the checksum is made right again."""
+    block = bytearray(block)
+    block[124:136] = size.to_bytes(12, "big", signed=True) if size < 0 else bytes([0x80]) + size.to_bytes(11, "big")
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def extended(**fields):
+    """A POSIX extended header: it overrides fields of the member that follows."""
+    lines = b""
+    for name, value in fields.items():
+        text = f" {name}={value}\n".encode()
+        length = len(text) + 2
+        lines += f"{length if length < 100 else length + 1}".encode() + text
+    return header("x", size=len(lines), type=tarfile.XHDTYPE) + lines.ljust(-(-len(lines) // 512) * 512, b"\0")
+
+
+ESCAPES = {
+    "dots": [("../escape", b"x"), ("cifar-10-batches-bin/../../escape", b"x")],
+    "absolute": [("/escape", b"x"), ("//escape", b"x"), ("C:\\escape", b"x")],
+    "symbolic link": [("link", (tarfile.SYMTYPE, "..")), ("link/escape", b"x")],
+    "hard link": [("link", (tarfile.LNKTYPE, "/etc/passwd")), ("link", b"x")],
+    "device": [("device", (tarfile.CHRTYPE, "")), ("block", (tarfile.BLKTYPE, "")), ("pipe", (tarfile.FIFOTYPE, ""))],
+    "our own name": [(cifar.ARCHIVE.name, b"x"), (f"./{cifar.ARCHIVE.name}", b"x")],
+    "almost a batch": [(f"./{NAMES[0]}", b"x"), (f"{NAMES[0]}/", b"x"), (NAMES[0].upper(), b"x")],
+}
+
+
+@pytest.mark.fault("tar-archive")
+@pytest.mark.parametrize("kind", ESCAPES)
+def test_other_members_are_passed_over_whatever_they_are(tmp_path, monkeypatch, kind):
+    folder = tmp_path / "deep" / "folder"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    path = folder / cifar.ARCHIVE.name
+    path.write_bytes(archive(ESCAPES[kind] + MEMBERS + ESCAPES[kind]))
+    before = path.read_bytes()
+    assert load_cifar10(folder, verify=False).train.y.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert [found for found in tmp_path.rglob("*") if not found.is_dir()] == [path]
+    assert path.read_bytes() == before
+    assert not any(os.path.lexists(place) for place in ("/escape", "/link", "/device"))
+
+
+@pytest.mark.fault("tar-archive")
+@pytest.mark.parametrize("kind", ["SYMTYPE", "LNKTYPE", "CHRTYPE", "BLKTYPE", "FIFOTYPE", "DIRTYPE", "GNUTYPE_SPARSE"])
+def test_a_batch_must_be_a_plain_file(tmp_path, kind):
+    disguised = header(NAMES[0], size=SIZE, type=getattr(tarfile, kind), linkname=NAMES[1])
+    data = disguised + MEMBERS[0][1].ljust(-(-SIZE // 512) * 512, b"\0") + PLAIN[PLAIN.index(b"cifar", 1) :]
+    path = tmp_path / cifar.ARCHIVE.name
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match=rf"{NAMES[0]} must be one plain file of {SIZE} bytes|damaged tar archive"):
+        load_cifar10(tmp_path, verify=False)
+
+
+@pytest.mark.fault("tar-archive")
+@pytest.mark.parametrize("name", [NAMES[0], "other"])
+@pytest.mark.parametrize("size", [SIZE - 1, SIZE + 1, 1 << 40, 1 << 62, (1 << 87) - 1, -512, -1024, -(1 << 70)])
+def test_a_size_that_lies(tmp_path, name, size):
+    path = tmp_path / cifar.ARCHIVE.name
+    path.write_bytes(with_size(header(name), size) + PLAIN)
+    with pytest.raises(FormatError) as caught:
+        load_cifar10(tmp_path, verify=False)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.fault("tar-archive")
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"path": NAMES[0]},  # a second batch of that name
+        {"size": "99999999999999999999"},
+        {"size": "-1024"},
+        {"size": "many"},
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": NAMES[0], "GNU.sparse.realsize": SIZE},
+        {"GNU.sparse.map": "0,9999999999999", "GNU.sparse.size": "9999999999999", "path": NAMES[0]},
+    ],
+)
+def test_an_extended_header_that_lies(tmp_path, fields):
+    path = tmp_path / cifar.ARCHIVE.name
+    path.write_bytes(extended(**fields) + header("other", size=512) + b"1\n0\n512\n".ljust(512, b"\0") + PLAIN)
+    with pytest.raises(FormatError) as caught:
+        load_cifar10(tmp_path, verify=False)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.fault("tar-archive", "damaged-file")
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_truncated_archive(tmp_path, share, packed):
+    data = archive(MEMBERS) if packed else PLAIN[: 512 * 13 * len(MEMBERS) + 512 * len(MEMBERS)]
+    path = tmp_path / cifar.ARCHIVE.name
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(FormatError) as caught:
+        load_cifar10(tmp_path, verify=False)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.fault("tar-archive")
 @pytest.mark.parametrize("bomb", ["member", "header"])
 def test_a_bomb_stops_at_the_limit(tmp_path, monkeypatch, bomb):
     monkeypatch.setattr(cifar, "MAX_CONTENT", 1 << 20)
@@ -128,6 +245,7 @@ def test_a_bomb_stops_at_the_limit(tmp_path, monkeypatch, bomb):
         load_cifar10(tmp_path, verify=False)
 
 
+@pytest.mark.fault("tar-archive")
 def test_headers_without_end_are_a_format_error(tmp_path):
     info = tarfile.TarInfo("x")
     info.type = tarfile.XHDTYPE
@@ -137,9 +255,7 @@ def test_headers_without_end_are_a_format_error(tmp_path):
         load_cifar10(tmp_path, verify=False)
 
 
-PLAIN = gzip.decompress(archive([(name, content[:SIZE]) for name, content in MEMBERS]))
-
-
+@pytest.mark.fault("tar-archive")
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damaged_headers_give_images_or_our_error(tmp_path, data):

@@ -159,6 +159,25 @@ def test_a_page_that_wants_a_login_does_not_cost_the_part(server, tmp_path):
     assert server.ranges() == ["bytes=1000-", "bytes=1000-"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need a right there")
+@pytest.mark.parametrize("end", ["part", "note"])
+def test_a_part_that_leads_elsewhere_is_not_followed(server, tmp_path, end):
+    (tmp_path / "elsewhere").write_bytes(b"precious")
+    leave(tmp_path, server.url("good"))
+    (tmp_path / f".file.gz.0011.{end}").unlink()
+    (tmp_path / f".file.gz.0011.{end}").symlink_to(tmp_path / "elsewhere")
+    fetch(remote(server.url("good")), tmp_path)
+    assert server.ranges() == [None]
+    assert (tmp_path / "elsewhere").read_bytes() == b"precious"
+
+
+def test_what_others_left_goes_also_when_the_file_is_there(server, tmp_path):
+    fetch(remote(server.url("good")), tmp_path)
+    leave(tmp_path, server.url("good"))
+    fetch(remote(server.url("good")), tmp_path)
+    assert os.listdir(tmp_path) == ["file.gz"]
+
+
 # --- who works on it ------------------------------------------------------------------------------------------------
 
 

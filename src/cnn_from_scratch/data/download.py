@@ -68,6 +68,7 @@ def fetch(file: RemoteFile, folder: str | os.PathLike[str], *, progress: bool = 
     folder = Path(folder)
     path = folder / file.name
     if os.path.isfile(path) and _mismatch(path, file) is None:
+        clear_parts(folder, file.name)
         return path
     with _explained(folder, file.name):
         folder.mkdir(parents=True, exist_ok=True)

@@ -96,7 +96,8 @@ def claimed_part(folder: Path, name: str, urls: Collection[str]) -> Iterator[Par
 def clear_parts(folder: Path, name: str) -> None:
     """Remove the parts of `name` that nobody works on."""
     for part in _abandoned(folder, name):
-        part.remove()
+        with contextlib.suppress(OSError):
+            part.remove()
 
 
 def _take_up(folder: Path, name: str, urls: Collection[str]) -> Part | None:
@@ -125,6 +126,8 @@ def _begin(folder: Path, name: str) -> Part:
 def _abandoned(folder: Path, name: str) -> Iterator[Part]:
     """The parts of `name` that nobody works on, locked."""
     for path in {path.with_suffix(".part") for end in ("part", "note") for path in folder.glob(f".{name}.*.{end}")}:
+        if path.is_symlink() or path.with_suffix(".note").is_symlink():
+            continue  # ours never are: in a folder that others may write, it may lead anywhere
         try:
             note = path.with_suffix(".note").open("a+", encoding="utf-8", errors="replace")
         except OSError:
