@@ -9,10 +9,11 @@ import threading
 
 import numpy as np
 import pytest
+from small_training import assert_same, bars, network, quick, state
 
 from cnn_from_scratch.data import ArrayData
 from cnn_from_scratch.errors import ShapeError
-from cnn_from_scratch.layers import BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
+from cnn_from_scratch.layers import Linear, Sequential
 from cnn_from_scratch.ops import mse_backward, mse_forward
 from cnn_from_scratch.optim import SGD, Adam
 from cnn_from_scratch.parallel import open_group
@@ -25,48 +26,7 @@ from cnn_from_scratch.training import (
     as_loss,
     compute_gradients,
     evaluate,
-    fit,
 )
-
-
-def bars(count=48, seed=0):
-    """8x8 images with a horizontal (class 0) or vertical (class 1) bar, in noise."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal(0, 0.1, (count, 1, 8, 8)).astype(np.float32)
-    y = rng.integers(0, 2, count)
-    for image, label in zip(x[:, 0], y, strict=True):
-        place = rng.integers(1, 7)
-        if label:
-            image[:, place] += 1
-        else:
-            image[place] += 1
-    return x, y
-
-
-def network(seed=0, dropout=0.2):
-    return Sequential(
-        Conv2d(1, 4, 3, padding=1),
-        BatchNorm2d(4),
-        ReLU(),
-        MaxPool2d(2),
-        Flatten(),
-        Dropout(dropout),
-        Linear(64, 2),
-    ).initialize(seed)
-
-
-def quick(model, data, **options):
-    return fit(model, data, **({"epochs": 3, "batch_size": 16, "progress": False, "shards": 1} | options))
-
-
-def state(model):
-    return {k: v.copy() for k, v in (model.params | model.buffers).items()}
-
-
-def assert_same(a, b):
-    assert a.keys() == b.keys()
-    for key in a:
-        np.testing.assert_array_equal(a[key], b[key], err_msg=key)
 
 
 def test_it_learns():

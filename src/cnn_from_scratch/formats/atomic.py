@@ -50,7 +50,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path).resolve()
     try:
-        with _temporary(target) as part:
+        with temporary(target) as part:
             yield part
             _sync(part, os.O_RDWR)
             os.replace(part, target)
@@ -64,8 +64,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _temporary(target: Path) -> Iterator[Path]:
-    """A file in the same folder under a name that nobody else has, held by a lock that ends when this process does."""
+def temporary(target: Path) -> Iterator[Path]:
+    """A file in the same folder under a name that nobody else has, for as long as the block lasts.
+
+    It is locked, and the lock ends when this process does: see `remove_stale`.
+    """
     part, descriptor = _claim(target)
     try:
         yield part

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from ..errors import NotFiniteError
 from ..layers import Layer
 from ..layers.predict import as_model_input, in_fast_order
 from ..training import Callback, Progress, StepResult
+from ..training.callbacks import check_state
 from ..typing import Array
 from .health_look import Look, Still, layer_states, not_finite, rms, still_channels, weights_of
 from .health_loss import LossWatch
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 RECENT = 50
 """Looks whose gradients make the median that later ones are compared with."""
+
+
+STATE = {"findings": list, "seconds": float, "steps": int, "highest_lr": float, "loss": dict, "before": dict,
+         "gradients": dict, "dead": dict, "row": list}  # fmt: skip
+"""The parts of what a checkpoint keeps."""
 
 
 class Finding(NamedTuple):
@@ -140,6 +146,33 @@ class Health(Callback):
         text = str(error).removeprefix("fit: ")
         advice = f"lower the learning rate, which is {float(progress.optimizer.lr):.3g}, or clip_norm=1.0"
         self._add(progress, Suspicion("not finite", error.key or "", float("nan"), text, advice, 1))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was found, and what the next looks are compared with."""
+        about_to_look = self._steps % self.every == 0  # only then is it asked what the weights were
+        return {
+            "findings": [list(finding) for finding in self.findings],
+            "seconds": self.seconds,
+            "steps": self._steps,
+            "highest_lr": self._highest_lr,
+            "loss": self._loss.state_dict(),
+            "before": {key: value.copy() for key, value in self._before.items()} if about_to_look else {},
+            "gradients": {key: list(sizes) for key, sizes in self._gradients.items()},
+            "dead": {key: counts.copy() for key, counts in self._dead.items()},
+            "row": [[rule, key, count] for (rule, key), count in self._row.items()],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See `Callback.load_state_dict`. (The weights of before keep their memory order, as sums depend on it.)"""
+        check_state("Health", state, STATE)
+        self._loss.load_state_dict(state["loss"])
+        self.findings = [Finding(*finding) for finding in state["findings"]]
+        self.seconds, self._steps, self._highest_lr = state["seconds"], state["steps"], state["highest_lr"]
+        for key, value in state["before"].items():
+            np.copyto(self._before[key], value)
+        self._gradients = {key: deque(sizes, maxlen=RECENT) for key, sizes in state["gradients"].items()}
+        self._dead = dict(state["dead"])
+        self._row = {(rule, key): count for rule, key, count in state["row"]}
 
     # --- what was found -----------------------------------------------------------------------------------------
 

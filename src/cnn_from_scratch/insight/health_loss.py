@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from ..training.callbacks import check_state
 from .health_rules import Suspicion
 
 WINDOW = 20
@@ -41,6 +43,21 @@ class LossWatch:
             self.first = self.mean
         if self.steps >= WINDOW:
             self.best = min(self.best, self.mean)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its few numbers, for a checkpoint."""
+        return dict(vars(self))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            If it is something else.
+        """
+        check_state("Health", state, {"steps": int, "first": float, "mean": float, "best": float})
+        self.steps, self.first, self.mean, self.best = (state[name] for name in ("steps", "first", "mean", "best"))
 
     def suspicions(self, lr: float) -> Iterator[Suspicion]:
         """Higher than at the beginning; half of what was won is lost; or not a bit lower after many steps."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from ..errors import LimitError, ShapeError
 from ..layers import Layer
 from ..layers.predict import as_model_input
 from ..training import Callback, Progress, StepResult
+from ..training.callbacks import check_state
 from ..training.losses import LossPair, as_loss
 from ..typing import Array
 from .moments import Moment, Selection, Size, every_second
@@ -144,13 +145,33 @@ class Recorder(Callback):
             self._moments.append(self._take(progress.model))
         self._write()
 
+    def state_dict(self) -> dict[str, Any]:
+        """All moments so far, and what there is of the next one."""
+        return {
+            **{name: [getattr(moment, name) for moment in self._moments] for name in ("steps", "loss", "taken")},
+            "arrays": self._stacked(),
+            "now": [self._steps, self._distance, self._sum, self._count],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See `Callback.load_state_dict`; what is kept of a moment must be what was kept before."""
+        check_state("Recorder", state, {"steps": list, "loss": list, "taken": list, "arrays": dict, "now": list})
+        arrays = state["arrays"]
+        now, before = _kinds(self._stacked()), _kinds(arrays)
+        if now != before:
+            raise ValueError(f"Recorder.load_state_dict: it keeps {now} of a moment, but it kept {before}")
+        self._moments = [
+            Moment(steps, {key: array[i] for key, array in arrays.items()}, loss, taken)
+            for i, (steps, loss, taken) in enumerate(zip(state["steps"], state["loss"], state["taken"], strict=True))
+        ]
+        self._steps, self._distance, self._sum, self._count = state["now"]
+
     @property
     def recording(self) -> Recording:
         """What there is so far."""
         if not self._moments:
             raise ValueError("Recorder: nothing is recorded yet; give it to fit as one of its callbacks")
-        moments = self._moments
-        arrays = {key: np.stack([moment.arrays[key] for moment in moments]) for key in moments[0].arrays}
+        moments, arrays = self._moments, self._stacked()
         with np.errstate(invalid="ignore"):
             loss = np.array([m.loss for m in moments]) / np.array([m.taken for m in moments])
         kinds = [
@@ -167,6 +188,11 @@ class Recorder(Callback):
             images=np.zeros((0, 1, 1, 1), np.float32) if x is None else np.ascontiguousarray(x[: self.images]),
             targets=np.zeros(0, np.int64) if y is None else np.ascontiguousarray(y),
         )
+
+    def _stacked(self) -> dict[str, Array]:
+        """The arrays of all moments, one behind the other."""
+        keys = self._moments[0].arrays if self._moments else ()
+        return {key: np.stack([moment.arrays[key] for moment in self._moments]) for key in keys}
 
     # --- how ----------------------------------------------------------------------------------------------------
 
@@ -218,3 +244,8 @@ class Recorder(Callback):
     def _write(self) -> None:
         if self.path is not None and self._moments:
             self.recording.save(self.path)
+
+
+def _kinds(arrays: Mapping[str, Array]) -> dict[str, str]:
+    """Dtype and shape of what is kept of each moment."""
+    return {key: f"{array.dtype}{list(array.shape[1:])}" for key, array in arrays.items()}

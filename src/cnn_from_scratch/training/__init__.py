@@ -1,7 +1,14 @@
 """Training and evaluation: `fit`, `evaluate`, the history, callbacks."""
 
 from .callbacks import AverageWeights, BestWeights, Callback, EarlyStopping, Progress
-from .checkpoint import Checkpoint, latest_checkpoint, list_checkpoints, read_checkpoint, write_checkpoint
+from .checkpoint import (
+    Checkpoint,
+    latest_checkpoint,
+    list_checkpoints,
+    load_checkpoint_model,
+    read_checkpoint,
+    write_checkpoint,
+)
 from .evaluate import Evaluation, evaluate
 from .fit import fit
 from .history import History
@@ -28,6 +35,7 @@ __all__ = [
     "fit",
     "latest_checkpoint",
     "list_checkpoints",
+    "load_checkpoint_model",
     "read_checkpoint",
     "training_steps",
     "write_checkpoint",

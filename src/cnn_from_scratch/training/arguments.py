@@ -88,7 +88,9 @@ def split_data(
 @contextmanager
 def only_trainable(model: Layer, patterns: str | Sequence[str]) -> Iterator[None]:
     """Freeze all that does not match, for a while."""
-    wanted = [patterns] if isinstance(patterns, str) else list(patterns)
+    wanted = [patterns] if isinstance(patterns, str) else patterns
+    if not isinstance(wanted, Sequence) or not all(isinstance(pattern, str) for pattern in wanted):
+        raise TypeError(f"fit: trainable must be a pattern or a list of patterns, got {patterns!r}")
     keys = [*model.params, *model.buffers]
     for pattern in wanted:
         if pattern != "*" and not any(fnmatchcase(key, pattern) for key in keys):

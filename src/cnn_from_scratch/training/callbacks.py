@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
@@ -75,24 +75,28 @@ class Callback:
         ValueError
             If it is the state of something else.
         """
-        check_state(type(self).__name__, state, ())
+        check_state(type(self).__name__, state, {})
 
 
-def check_state(callback: str, state: Mapping[str, Any], names: Sequence[str], **settings: Any) -> None:
-    """Raise if a state has not these names, or was made with other settings, which are among them.
+def check_state(callback: str, state: Mapping[str, Any], kinds: Mapping[str, type], **settings: Any) -> None:
+    """Raise if a state has not these parts, of these types, or was made with other settings, which are among them.
 
     Examples
     --------
-    >>> check_state("EarlyStopping", {"monitor": "loss", "waited": 2}, ["monitor", "waited"], monitor="val_loss")
+    >>> kinds = {"monitor": str, "waited": int}
+    >>> check_state("EarlyStopping", {"monitor": "loss", "waited": 2}, kinds, monitor="val_loss")
     Traceback (most recent call last):
         ...
     ValueError: EarlyStopping.load_state_dict: monitor is 'val_loss', but it was 'loss'
     """
     owner = f"{callback}.load_state_dict"
-    if set(state) != set(names):
+    if set(state) != set(kinds):
         raise ValueError(
-            f"{owner}: state must have {', '.join(names) or 'nothing'}; got {', '.join(state) or 'nothing'}"
+            f"{owner}: state must have {', '.join(kinds) or 'nothing'}; got {', '.join(state) or 'nothing'}"
         )
+    for name, kind in kinds.items():
+        if type(state[name]) is not kind:
+            raise ValueError(f"{owner}: {name} must be of type {kind.__name__}, got {state[name]!r:.80}")
     for name, value in settings.items():
         if state[name] != value:
             raise ValueError(f"{owner}: {name} is {value!r}, but it was {state[name]!r}")
@@ -171,7 +175,8 @@ class EarlyStopping(Callback):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See `Callback.load_state_dict`."""
-        check_state("EarlyStopping", state, ("monitor", "best", "waited"), monitor=self.monitor)
+        kinds = {"monitor": str, "best": float, "waited": int}
+        check_state("EarlyStopping", state, kinds, monitor=self.monitor)
         self.best, self.waited = state["best"], state["waited"]
 
 
@@ -221,7 +226,8 @@ class BestWeights(Callback):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See `Callback.load_state_dict`."""
-        check_state("BestWeights", state, ("monitor", "best", "epoch", "kept"), monitor=self.monitor)
+        kinds = {"monitor": str, "best": float, "epoch": int, "kept": dict}
+        check_state("BestWeights", state, kinds, monitor=self.monitor)
         self.best, self.epoch, self._kept = state["best"], state["epoch"], dict(state["kept"])
 
 
@@ -267,11 +273,11 @@ class AverageWeights(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The averages, and of how many updates they are."""
-        return {"decay": self.decay, "average": self._average.state_dict()}
+        return {"decay": float(self.decay), "average": self._average.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See `Callback.load_state_dict`."""
-        check_state("AverageWeights", state, ("decay", "average"), decay=self.decay)
+        check_state("AverageWeights", state, {"decay": float, "average": dict}, decay=self.decay)
         self._average.load_state_dict(state["average"])
 
 

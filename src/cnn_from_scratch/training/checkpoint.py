@@ -15,8 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import FormatError
+from ..formats.architecture import describe, registry
 from ..formats.document import Kind, read_described, write_described
+from ..formats.saved_model import assemble
 from ..formats.tensors import parse_json
+from ..layers import Layer
+from ..layers.containers import named_layers
 from ..typing import Array
 from .encoding import decode, encode
 
@@ -31,6 +35,11 @@ STATE = "state"
 """The array with the JSON text: a description in the header would be limited in length, a long history is not."""
 
 
+KINDS: dict[str, type] = {"epoch": int, "steps": int, "finished": bool, "stopped": bool, "frozen": list,
+                          "callbacks": list, "history": list}  # fmt: skip
+"""What the parts of a checkpoint are of, where they are no dicts."""
+
+
 class Checkpoint(NamedTuple):
     """Where a training was, and all that it had changed."""
 
@@ -39,7 +48,9 @@ class Checkpoint(NamedTuple):
     finished: bool  # whether the epoch is: validated, and told to the callbacks
     stopped: bool  # whether a callback has then ended the training
     settings: dict[str, Any]  # what must be the same when it goes on
+    architecture: dict[str, Any] | None  # of the model; None if it cannot be written
     model: dict[str, Array]  # parameters and buffers
+    constants: dict[str, Array]  # of the graphs in the model
     frozen: list[str]  # keys that were not being trained
     optimizer: dict[str, Any]
     callbacks: list[dict[str, Any]]  # in their order
@@ -50,7 +61,7 @@ class Checkpoint(NamedTuple):
 def write_checkpoint(folder: str | os.PathLike[str], checkpoint: Checkpoint) -> Path:
     """Write ``checkpoint-EEEEE-SSSSSSSS.safetensors``, named by epoch and steps, atomically.
 
-    The model's arrays are called ``model/KEY``; whoever reads safetensors can take them out.
+    The model's arrays are called ``model/KEY``: whoever reads safetensors finds them.
 
     Raises
     ------
@@ -70,8 +81,6 @@ def write_checkpoint(folder: str | os.PathLike[str], checkpoint: Checkpoint) -> 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """What `write_checkpoint` wrote: same numbers, same types. The arrays may be written.
-
-    ``load_state_dict(model, read_checkpoint(path).model)`` takes the weights out of it.
 
     Raises
     ------
@@ -96,22 +105,67 @@ def _checked(state: Any, arrays: Mapping[str, Array]) -> Checkpoint:
     if not isinstance(state, dict) or set(state) != set(names):
         raise FormatError(f"the state must have the parts {', '.join(names)}")
     found = Checkpoint(**{name: decode(state[name], arrays) for name in names})
-    kinds = (int, int, bool, bool, dict, dict, list, dict, list, dict, list)
-    for name, value, kind in zip(names, found, kinds, strict=True):
-        if type(value) is not kind:
-            raise FormatError(f"{name} must be of type {kind.__name__}, got {value!r:.80}")
+    for name, value in found._asdict().items():
+        if type(value) is not KINDS.get(name, dict) and (name, value) != ("architecture", None):
+            raise FormatError(f"{name} must be of type {KINDS.get(name, dict).__name__}, got {value!r:.80}")
     if found.epoch < 1 or found.steps < 1:
         raise FormatError(f"epoch and steps must be at least 1, got {found.epoch} and {found.steps}")
     _check_items("callbacks", found.callbacks, dict)
     _check_items("history", found.history, dict)
     _check_items("frozen", found.frozen, str)
-    _check_items("model", list(found.model.values()), np.ndarray)
+    _check_items("model", [*found.model.values(), *found.constants.values()], np.ndarray)
     return found
 
 
 def _check_items(name: str, items: list[Any], kind: type) -> None:
     if not all(isinstance(item, kind) for item in items):
         raise FormatError(f"{name} must hold nothing but {kind.__name__}")
+
+
+def load_checkpoint_model(path: str | os.PathLike[str], layers: Mapping[str, type[Layer]] | None = None) -> Layer:
+    """The model in a checkpoint, as it was being trained at that moment.
+
+    Its weights are the model's own: `AverageWeights` and `BestWeights` put theirs in at the end of a training, and
+    only there. A model of yours takes the weights by ``load_state_dict(model, read_checkpoint(path).model)``.
+
+    Parameters
+    ----------
+    path : path
+        ``best.safetensors``, or any other checkpoint.
+    layers : dict of classes, optional
+        Layers of your own, by the names of their classes.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, is no checkpoint, or has a model that cannot be made from a description.
+    FileNotFoundError
+        If there is none.
+    """
+    known = registry(layers)
+    checkpoint = read_checkpoint(path)
+    if checkpoint.architecture is None:
+        raise FormatError(
+            f"{path}: the model could not be described; make it yourself, and load read_checkpoint(path).model into it"
+        )
+    return assemble(path, checkpoint.architecture, checkpoint.model | checkpoint.constants, known)
+
+
+def architecture_of(model: Layer) -> dict[str, Any] | None:
+    """The model as `save_model` describes it, with layers of your own by the names of their classes; None if it cannot.
+
+    Examples
+    --------
+    >>> from cnn_from_scratch.layers import ReLU
+    >>> architecture_of(ReLU())
+    {'type': 'ReLU', 'config': {}}
+    """
+    ours = set(registry().values())
+    own = {type(layer).__name__: type(layer) for _, layer in named_layers(model) if type(layer) not in ours}
+    try:
+        return describe(model, registry(own))
+    except (AttributeError, TypeError, ValueError):  # what a layer of your own may lack; it can be trained all the same
+        return None
 
 
 def list_checkpoints(folder: str | os.PathLike[str]) -> list[Path]:

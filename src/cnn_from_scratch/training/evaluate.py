@@ -134,15 +134,21 @@ def evaluate(model: Layer, data: Data, *, loss: str | LossPair = "cross_entropy"
     Raises
     ------
     ValueError
-        If there is no example.
+        If there is no example, or batch_size is no int of at least 1.
+    TypeError
+        If model is no Layer, or data nothing of the kind.
     """
+    if not isinstance(model, Layer):
+        raise TypeError(f"evaluate: model must be a Layer, such as a Sequential, got {model!r}")
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise ValueError(f"evaluate: batch_size must be an int >= 1, got {batch_size!r}")
     source = as_source(data)
     if len(source) == 0:
         raise ValueError("evaluate: there is no example; a mean over nothing is undefined")
     forward = as_loss(loss).forward
     outputs, targets, total, divisor = [], [], 0.0, 0.0
     for _, x, y in iterate_batches(source, max(batch_size, 1024), seed=0, shuffle=False):
-        output = predict(model, x, batch_size=batch_size)
+        output = predict(model, x, batch_size=int(batch_size))
         wanted = y.astype(output.dtype, copy=False) if y.dtype.kind == "f" else y
         part, cache = forward(output, wanted, reduction="sum")
         total += float(part)

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
 
-from ..data import Augment, Batch, BatchSource, Data, iterate_batches
-from ..errors import NotFiniteError
+from ..data import Augment, Data, iterate_batches
 from ..layers import Layer
 from ..ops.memory import Store
 from ..optim import Adam, Optimizer
 from ..parallel import default_shards
-from ..randomness import Place
 from .arguments import check_checkpoints, check_count, check_kinds, count_steps, only_trainable, split_data
 from .callbacks import Callback, Progress
-from .evaluate import evaluate
+from .epochs import How, run_epochs, tell
 from .history import History
-from .interrupts import Interrupt, interrupt_between_steps
+from .interrupts import interrupt_between_steps
 from .losses import LossPair, as_loss
-from .meter import Bar, Meter, progress_bar
+from .meter import progress_bar
 from .resume import Found, Start, find_checkpoint, restore, restore_callbacks, shards_of
 from .same_training import describe
-from .saver import Saver, open_saver
-from .stepper import Setting, take_step
+from .saver import open_saver
+from .stepper import Setting
 from .teams import Workers, open_team
 
 
@@ -89,12 +86,15 @@ def fit(
         See `cnn_from_scratch.data.iterate_batches`.
     shards : int
         Into how many parts a batch is cut; one per core unless told otherwise. A run is bitwise repeatable for
-        a given number of shards.
+        a given number of shards; a run of one shard, also for a given number of BLAS threads, which every run of
+        several shards sets to one as long as it lasts.
     workers : "auto", "threads" or "processes"
         Who computes the shards. Forked processes do not wait for each other's Python, which makes small networks up
         to a third faster; they are there on Linux, for models and losses of this package alone, since a fork would
-        not notice what your own code changes as it goes. "auto" takes them where it can, else threads. The numbers
-        are the same, bit by bit.
+        not notice what your own code changes as it goes. "auto" takes them where it can and no thread of yours is
+        running (daemons aside), else threads. Ask for "processes" yourself only if no other thread multiplies
+        matrices outside of this package as the training starts: OpenBLAS can hang at a fork then. The numbers are
+        the same, bit by bit.
     trainable : str or sequence of str
         Patterns over the keys of parameters; all others stay frozen for this training.
     progress : bool
@@ -165,17 +165,17 @@ def fit(
     )
     given = {
         "augment": augment is not None,
-        "batch_size": int(batch_size),
+        "batch_size": batch_size,
         "clip_norm": clip_norm,
         "clip_value": clip_value,
-        "drop_last": bool(drop_last),
+        "drop_last": drop_last,
         "examples": len(source),
         "label_smoothing": label_smoothing,
         "loss": chosen.name,
         "schedule": schedule is not None,
-        "seed": int(seed),
+        "seed": seed,
         "shards": count,
-        "shuffle": bool(shuffle),
+        "shuffle": shuffle,
         "validation": None if held_out is None else len(held_out),
     }
     start = Start(Progress(model, optimizer, History(), 0, 0, steps, epochs, held_out is not None))
@@ -191,99 +191,11 @@ def fit(
             interrupt_between_steps() as interrupt,
         ):
             setting = Setting(model, optimizer, chosen, team, Store(), clip_norm, clip_value)
-            how = _How(setting, seed, schedule, callbacks, bar, interrupt, saver, held_out, batch_size)
-            _tell(callbacks, "on_train_begin", start.progress)
+            how = How(setting, seed, schedule, callbacks, bar, interrupt, saver, held_out, batch_size)
+            tell(callbacks, "on_train_begin", start.progress)
             if found is not None:
                 restore_callbacks(found, callbacks)
-            return _run(start, batches, how)
-
-
-class _How(NamedTuple):
-    """What stays the same from step to step."""
-
-    setting: Setting
-    seed: int
-    schedule: Callable[[int], float] | None
-    callbacks: Sequence[Callback]
-    bar: Bar
-    interrupt: Interrupt
-    saver: Saver | None
-    held_out: BatchSource | None
-    batch_size: int
-
-
-def _run(start: Start, batches: Callable[..., Iterable[Batch]], how: _How) -> History:
-    """All epochs that are left."""
-    state = start.progress
-    try:
-        for epoch in start.epochs_left():
-            first_step, meter = start.enter(epoch, how.setting.loss.name)
-            state = _run_epoch(state._replace(epoch=epoch), batches(epoch=epoch, first_step=first_step), meter, how)
-            stopped = _end_epoch(state, meter, how)
-            if how.saver is not None:
-                how.saver.after_epoch(state, meter, stopped=stopped)
-            how.interrupt.check()
-            if stopped:
-                break
-    finally:
-        _tell(how.callbacks, "on_train_end", state)
-    return state.history
-
-
-def _run_epoch(state: Progress, batches: Iterable[Batch], meter: Meter, how: _How) -> Progress:
-    """The steps of one epoch; where it got to."""
-    how.bar.start_epoch(state.epoch, meter.examples)
-    for batch in batches:
-        step, x, y = batch
-        state = state._replace(step=step, batch=batch)
-        if how.schedule is not None:
-            state.optimizer.lr = how.schedule((state.epoch - 1) * state.steps_per_epoch + step)
-        try:
-            result = take_step(how.setting, x, y, Place(how.seed, state.epoch, step))
-        except NotFiniteError as error:
-            for callback in how.callbacks:
-                callback.on_not_finite(state, error)
-            raise
-        meter.add(result)
-        how.bar.advance(result.examples, meter)
-        for callback in how.callbacks:
-            callback.on_step_end(state, result)
-        _end_step(state, meter, how)
-    return state
-
-
-def _end_step(state: Progress, meter: Meter, how: _How) -> None:
-    """A checkpoint if it is time for one; the end, after a checkpoint, if somebody has asked for it."""
-    interrupted = how.interrupt.pending
-    if how.saver is not None:
-        how.saver.after_step(state, meter, interrupted=interrupted)
-    if interrupted:
-        how.interrupt.check()
-
-
-def _end_epoch(state: Progress, meter: Meter, how: _How) -> bool:
-    """Validate, and add a row to the history; whether a callback wants the training to stop."""
-    seconds, row = meter.seconds, {"epoch": state.epoch, **meter.row()}
-    row |= {"lr": float(state.optimizer.lr), "seconds": seconds}
-    row |= _validate(state, how)
-    state.history.rows.append(row)
-    how.bar.end_epoch(row)
-    wishes = [callback.on_epoch_end(state, row) for callback in how.callbacks]  # every one is told
-    return any(wishes)
-
-
-def _validate(state: Progress, how: _How) -> dict[str, Any]:
-    """Loss and accuracy on what was held out; callbacks may lend the model other weights for it."""
-    _tell(how.callbacks, "before_evaluation", state)
-    try:
-        if how.held_out is None:
-            return {}
-        loss = how.setting.loss
-        report = evaluate(state.model, how.held_out, loss=(loss.forward, loss.backward), batch_size=how.batch_size)
-    finally:
-        _tell(how.callbacks[::-1], "after_evaluation", state)
-    row = {"val_loss": report.loss}
-    return row if report.accuracy is None else row | {"val_accuracy": report.accuracy}
+            return run_epochs(start, batches, how)
 
 
 def _count_shards(shards: int | None, batch_size: int, found: Found | None) -> int:
@@ -294,8 +206,3 @@ def _count_shards(shards: int | None, batch_size: int, found: Found | None) -> i
     if count > batch_size:
         raise ValueError(f"fit: shards={count} cannot share a batch_size of {batch_size}; each needs an example")
     return count
-
-
-def _tell(callbacks: Sequence[Callback], event: str, state: Progress) -> None:
-    for callback in callbacks:
-        getattr(callback, event)(state)

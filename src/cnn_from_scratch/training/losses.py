@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from .. import ops
+from ..ops.checks import check_number
 from ..typing import Array
 
 LossPair: TypeAlias = tuple[Callable[..., Any], Callable[..., Array]]
@@ -33,6 +34,7 @@ def as_loss(loss: str | LossPair, *, label_smoothing: float = 0.0) -> Loss:
         ...
     ValueError: loss must be one of cross_entropy, binary_cross_entropy, mse, l1, huber or a (forward, backward) pair...
     """
+    check_number("as_loss", "label_smoothing", label_smoothing)
     if label_smoothing and loss != "cross_entropy":
         raise ValueError(f"label_smoothing belongs to the loss 'cross_entropy', got {loss!r}")
     if isinstance(loss, str) and loss in LOSSES:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import math
 import os
@@ -13,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..formats.atomic import remove_stale, replacing
+from ..formats.atomic import remove_stale, replacing, temporary
+from ..formats.graph_spec import constants_of
 from .callbacks import Callback, Progress
-from .checkpoint import BEST, Checkpoint, list_checkpoints, steps_of, write_checkpoint
+from .checkpoint import BEST, Checkpoint, architecture_of, list_checkpoints, steps_of, write_checkpoint
 from .meter import Meter
 from .resume import Found, Start
 from .same_training import differences
@@ -34,20 +34,15 @@ def prepare_folder(folder: str | os.PathLike[str]) -> None:
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(_Tried), replacing(path / BEST) as part:
-            part.touch()
-            raise _Tried
+        with temporary(path / BEST):
+            pass
     except OSError as error:
         if error.errno not in NOT_WRITEABLE:
             raise
-        why = "fit: cannot write into the folder given as checkpoint=...; choose another one"
-        raise PermissionError(error.errno, why, str(path.absolute())) from error
+        why = "fit: checkpoint=... names a folder that cannot be written; choose another one"
+        raise PermissionError(error.errno, why, os.fspath(folder)) from error
     for name in ("checkpoint-*.safetensors", BEST):
         remove_stale(path, name)
-
-
-class _Tried(Exception):  # noqa: N818 - no error
-    """The temporary file could be made; it is not to take the name."""
 
 
 def open_saver(
@@ -124,7 +119,9 @@ class Saver:
                 finished=finished,
                 stopped=stopped,
                 settings=self.settings,
+                architecture=architecture_of(model),
                 model=model.params | model.buffers,
+                constants=constants_of(model),
                 frozen=sorted(model.frozen),
                 optimizer=progress.optimizer.state_dict(),
                 callbacks=[callback.state_dict() for callback in self.callbacks],

@@ -8,8 +8,9 @@ changes, as when a callback freezes one, the forks are made anew.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
@@ -20,7 +21,17 @@ from ..layers.context import join
 from ..layers.fusion import as_program
 from ..layers.program import Program
 from ..ops.memory import Store
-from ..parallel import ALONE, ForkedGroup, Group, Member, SharedArrays, can_fork, open_group, single_threaded_blas
+from ..parallel import (
+    ALONE,
+    ForkedGroup,
+    Group,
+    Member,
+    SharedArrays,
+    blas_works_elsewhere,
+    can_fork,
+    open_group,
+    single_threaded_blas,
+)
 from ..randomness import Place
 from ..typing import Array
 from .losses import Loss
@@ -60,16 +71,16 @@ def open_team(model: Layer, loss: Loss, shards: int, workers: Workers = "auto") 
     ...     sorted(team.compute(x, y, Place(0), Store()).grads)
     ['bias', 'weight']
     """
-    if workers not in WORKERS:
+    if not isinstance(workers, str) or workers not in WORKERS:
         raise ValueError(f"workers must be one of {', '.join(WORKERS)}, got {workers!r}")
-    obstacle = _obstacle(model, loss)
-    if workers == "processes" and obstacle:
-        raise ValueError(f"workers='processes' is not possible here: {obstacle}; use 'threads' or 'auto'")
-    if shards == 1 or workers == "threads" or obstacle:
-        with open_group(shards) as group:
-            yield ThreadTeam(model, loss, group)
-        return
-    with single_threaded_blas():
+    with single_threaded_blas() if shards > 1 else nullcontext():  # before one asks what others are at
+        obstacle = _obstacle(model, loss)
+        if workers == "processes" and obstacle:
+            raise ValueError(f"workers='processes' is not possible here: {obstacle}; use 'threads' or 'auto'")
+        if shards == 1 or workers == "threads" or obstacle or (workers == "auto" and _has_company()):
+            with open_group(shards) as group:
+                yield ThreadTeam(model, loss, group)
+            return
         team = ForkedTeam(model, loss, shards)
         try:
             yield team
@@ -155,6 +166,8 @@ def _obstacle(model: Layer, loss: Loss) -> str | None:
     """Why there can be no forks, None where there can."""
     if not can_fork():
         return "forks are made on Linux, in the main thread"
+    if blas_works_elsewhere():
+        return "another thread computes with threads of BLAS, which must not be at work during a fork"
     for _, layer in named_layers(model):
         if not _ours(type(layer).__module__):
             return f"{type(layer).__name__} is a layer of your own"
@@ -163,6 +176,11 @@ def _obstacle(model: Layer, loss: Loss) -> str | None:
     if not _ours(getattr(loss.forward, "func", loss.forward).__module__):
         return f"{loss.name} is a loss of your own"
     return None
+
+
+def _has_company() -> bool:
+    """Whether other threads run that the program waits for at its end: threads of yours, with locks of their own."""
+    return any(not thread.daemon for thread in threading.enumerate() if thread is not threading.current_thread())
 
 
 def _ours(module: str) -> bool:
