@@ -209,15 +209,33 @@ def test_a_certificate_for_another_host_is_refused(server, tmp_path, monkeypatch
         other.close()
 
 
-def test_a_proxy_is_used(server, tmp_path, monkeypatch):
+@pytest.mark.parametrize("form", ["http://127.0.0.1:{}", "127.0.0.1:{}", "http://me:a%20secret@127.0.0.1:{}/"])
+def test_a_proxy_is_used(server, tmp_path, monkeypatch, form):
     proxy = FaultyServer(PACKED)
     try:
-        monkeypatch.setenv("https_proxy", proxy.url(""))
+        monkeypatch.setenv("https_proxy", form.format(proxy.port))
         monkeypatch.setenv("no_proxy", "elsewhere.invalid")
         assert fetch(remote(server.url("good")), tmp_path).exists()
-        assert [asked.path for asked in proxy.asked] == [f"127.0.0.1:{server.port}"]
+        [asked] = proxy.asked
+        assert asked.path == f"127.0.0.1:{server.port}"
+        expected = "Basic bWU6YSBzZWNyZXQ=" if "me:" in form else None  # base64 of "me:a secret"
+        assert asked.headers.get("proxy-authorization") == expected
+        assert "proxy-authorization" not in server.asked[0].headers
     finally:
         proxy.close()
+
+
+@bad_mirror
+@pytest.mark.parametrize("proxy", ["http://me:secret@127.0.0.1:{}", "ftp://me:secret@127.0.0.1:{}", "http://["])
+def test_a_proxy_that_is_none_is_the_reason(server, tmp_path, monkeypatch, proxy):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        proxy = proxy.format(closed.getsockname()[1])
+    monkeypatch.setenv("https_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "elsewhere.invalid")
+    with pytest.raises(DownloadError, match=r"(?i)proxy|Failed to parse") as caught:
+        fetch(remote(server.url("good")), tmp_path)
+    assert "secret" not in str(caught.value)
+    assert server.asked == []
 
 
 # --- the folder -----------------------------------------------------------------------------------------------------

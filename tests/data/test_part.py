@@ -207,7 +207,8 @@ def test_many_threads_leave_one_whole_file(server, tmp_path):
 
 
 FETCH = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests in the background may ignore Ctrl-C
 from cnn_from_scratch.data.download import RemoteFile, fetch
 folder, digest, size, *urls = sys.argv[1:]
 for url in urls:

@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 from .part import Part
 
 if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse, PoolManager
+    from urllib3 import BaseHTTPResponse, PoolManager, Timeout
 
 _SCHEMES: tuple[str, ...] = ("https",)
 _CONNECT_SECONDS = 10.0
@@ -191,7 +191,7 @@ def _get(url: str, wanted: dict[str, str]) -> BaseHTTPResponse:
 def _connections(url: str) -> PoolManager:
     from urllib.request import getproxies, proxy_bypass
 
-    from urllib3 import PoolManager, ProxyManager, Timeout
+    from urllib3 import PoolManager, Timeout
 
     place = urlsplit(url)
     if place.scheme not in _SCHEMES:
@@ -199,5 +199,18 @@ def _connections(url: str) -> PoolManager:
     timeout = Timeout(connect=_CONNECT_SECONDS, read=_TIMEOUT_SECONDS)
     proxy = getproxies().get(place.scheme)
     if proxy and not proxy_bypass(place.netloc):
-        return ProxyManager(proxy, retries=False, timeout=timeout)
+        return _through(proxy, timeout)
     return PoolManager(retries=False, timeout=timeout)
+
+
+def _through(proxy: str, timeout: Timeout) -> PoolManager:
+    """Connections through a proxy: [http://][user:password@]host:port."""
+    from urllib.parse import unquote
+
+    from urllib3 import ProxyManager, make_headers
+    from urllib3.util import parse_url
+
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    user = parse_url(proxy).auth
+    headers = make_headers(proxy_basic_auth=unquote(user)) if user else None
+    return ProxyManager(proxy, proxy_headers=headers, retries=False, timeout=timeout)
