@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,9 +51,12 @@ def find_checkpoint(folder: str | os.PathLike[str], *, resume: bool) -> Found | 
         If there are checkpoints, and nobody has said `resume`.
     FormatError
         If all of them are damaged.
+    PermissionError
+        If nobody may look into the folder.
     """
     best = Path(folder) / BEST
-    paths = [*list_checkpoints(folder)[::-1], *([best] if best.exists() else [])]
+    with refusals_named(folder):
+        paths = [*list_checkpoints(folder)[::-1], *([best] if best.exists() else [])]
     if paths and not resume:
         raise ValueError(
             f"fit: checkpoint={os.fspath(folder)!r} holds checkpoints of a training, such as {paths[0].name}; "
@@ -70,6 +75,18 @@ def find_checkpoint(folder: str | os.PathLike[str], *, resume: bool) -> Found | 
     if reasons:
         raise FormatError(f"fit: no checkpoint can be read: {'; '.join(reasons)}")
     return None
+
+
+@contextmanager
+def refusals_named(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Whatever the system does not allow comes out as PermissionError with the argument's name."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        why = "fit: checkpoint=... names a folder that cannot be written; choose another one"
+        raise PermissionError(error.errno, why, os.fspath(folder)) from error
 
 
 def shards_of(found: Found) -> int:

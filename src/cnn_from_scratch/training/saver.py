@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 import shutil
@@ -17,10 +16,8 @@ from ..formats.graph_spec import constants_of
 from .callbacks import Callback, Progress
 from .checkpoint import BEST, Checkpoint, architecture_of, list_checkpoints, steps_of, write_checkpoint
 from .meter import Meter
-from .resume import Found, Start
+from .resume import Found, Start, refusals_named
 from .same_training import differences
-
-NOT_WRITEABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def prepare_folder(folder: str | os.PathLike[str]) -> None:
@@ -32,15 +29,10 @@ def prepare_folder(folder: str | os.PathLike[str]) -> None:
         If it cannot be written.
     """
     path = Path(folder)
-    try:
+    with refusals_named(folder):
         path.mkdir(parents=True, exist_ok=True)
         with temporary(path / BEST):
             pass
-    except OSError as error:
-        if error.errno not in NOT_WRITEABLE:
-            raise
-        why = "fit: checkpoint=... names a folder that cannot be written; choose another one"
-        raise PermissionError(error.errno, why, os.fspath(folder)) from error
     for name in ("checkpoint-*.safetensors", BEST):
         remove_stale(path, name)
 
