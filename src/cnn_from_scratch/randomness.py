@@ -28,6 +28,11 @@ def derive(
     key : str
         Which layer or parameter.
 
+    Raises
+    ------
+    ValueError
+        If seed is no integer of at least 0, or a place no integer.
+
     Examples
     --------
     >>> a = derive(0, "dropout", step=3, key="4").random()
@@ -37,6 +42,9 @@ def derive(
     """
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"derive: seed must be an integer >= 0, got {seed!r}")
+    for name, value in (("epoch", epoch), ("step", step), ("shard", shard)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise ValueError(f"derive: {name} must be an integer, got {value!r}")
     place = repr((int(seed), purpose, int(epoch), int(step), int(shard), key))
     entropy = int.from_bytes(hashlib.blake2b(place.encode(), digest_size=16).digest(), "little")
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))

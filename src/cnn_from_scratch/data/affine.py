@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from ..ops.checks import check_generator, check_number
 from ..ops.dtypes import float_op
 from ..ops.utils import check_rank, check_shape
 from ..typing import Array
@@ -101,7 +103,7 @@ def _interpolate(planes: Array, rows: Array, columns: Array) -> Array:
     corner = top * PW
     corner += left
     corner += (np.arange(N) * (PH * PW))[:, None, None]
-    flat = planes.reshape(C, -1)
+    flat = planes.reshape(C, N * PH * PW)
     upper = _between(flat.take(corner, axis=1), flat.take(corner + 1, axis=1), right)
     corner += PW
     lower = _between(flat.take(corner, axis=1), flat.take(corner + 1, axis=1), right)
@@ -150,10 +152,15 @@ class RandomAffine:
 
     def __post_init__(self) -> None:
         for name, value in (("degrees", self.degrees), ("shift", self.shift), ("shear", self.shear)):
+            check_number("RandomAffine", name, value, finite=False)
             if not 0 <= value < float("inf"):
                 raise ValueError(f"RandomAffine: {name} must be a number >= 0, got {value!r}")
         if self.shear >= 90:
             raise ValueError(f"RandomAffine: shear must be below 90 degrees, got {self.shear!r}")
+        if not isinstance(self.scale, Sequence) or len(self.scale) != 2:
+            raise ValueError(f"RandomAffine: scale must be a pair (low, high), got {self.scale!r}")
+        for name, value in (("scale[0]", self.scale[0]), ("scale[1]", self.scale[1]), ("fill", self.fill)):
+            check_number("RandomAffine", name, value, finite=False)
         low, high = self.scale
         if not 0 < low <= high < float("inf"):
             raise ValueError(f"RandomAffine: scale must be (low, high) with 0 < low <= high, got {self.scale!r}")
@@ -161,6 +168,7 @@ class RandomAffine:
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
         """Transform each image by its own matrix."""
         check_rank("RandomAffine", "x", x, "N C H W")
+        check_generator("RandomAffine", rng)
         matrix, offset = self.draw(len(x), rng)
         return warp_affine(x, matrix, offset, fill=self.fill)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ShapeError
+from ..ops.checks import check_generator, check_number, check_numeric
 from ..ops.utils import check_rank, is_hwnc, pad_sides, pair, to_hwnc
 from ..typing import Array, Pair
 from .batches import Augment
@@ -27,6 +28,9 @@ class Compose:
     """
 
     def __init__(self, *augments: Augment) -> None:
+        for augment in augments:
+            if not callable(augment):
+                raise TypeError(f"Compose: an augmentation must be callable, got {augment!r}")
         self.augments = augments
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
@@ -55,12 +59,15 @@ class RandomFlip:
     p: float = 0.5
 
     def __post_init__(self) -> None:
+        check_number("RandomFlip", "p", self.p)
         if not 0 <= self.p <= 1:
             raise ValueError(f"RandomFlip: p must lie in [0, 1], got {self.p!r}")
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
         """Flip some of the images."""
         check_rank("RandomFlip", "x", x, "N C H W")
+        check_numeric("RandomFlip", "x", x, "biuf")
+        check_generator("RandomFlip", rng)
         chosen = rng.random(len(x)) < self.p  # (N,)
         y = x.astype(x.dtype.newbyteorder("="), order="K")
         np.copyto(y, x[..., ::-1], where=chosen[:, None, None, None])
@@ -91,12 +98,15 @@ class RandomCrop:
 
     def __post_init__(self) -> None:
         pair("RandomCrop", "padding", self.padding, minimum=0)
+        check_number("RandomCrop", "fill", self.fill, finite=False)
         if self.size is not None:
             pair("RandomCrop", "size", self.size, minimum=1)
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
         """Cut a window out of each image."""
         check_rank("RandomCrop", "x", x, "N C H W")
+        check_numeric("RandomCrop", "x", x, "biuf")
+        check_generator("RandomCrop", rng)
         N, C, H, W = x.shape
         OH, OW = (H, W) if self.size is None else pair("RandomCrop", "size", self.size, minimum=1)
         ph, pw = pair("RandomCrop", "padding", self.padding, minimum=0)
@@ -132,6 +142,7 @@ class RandomShift:
 
     def __post_init__(self) -> None:
         pair("RandomShift", "pixels", self.pixels, minimum=0)
+        check_number("RandomShift", "fill", self.fill, finite=False)
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
         """Shift each image: a crop as large as the image out of the padded image."""
@@ -159,14 +170,17 @@ class Cutout:
 
     def __post_init__(self) -> None:
         pair("Cutout", "size", self.size, minimum=1)
+        check_number("Cutout", "fill", self.fill, finite=False)
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
         """Cover one square of each image."""
         check_rank("Cutout", "x", x, "N C H W")
+        check_numeric("Cutout", "x", x, "biuf")
+        check_generator("Cutout", rng)
         N, C, H, W = x.shape
         height, width = pair("Cutout", "size", self.size, minimum=1)
-        rows = _run(H, rng.integers(0, H, (N,)) - height // 2, height)  # (N, H)
-        columns = _run(W, rng.integers(0, W, (N,)) - width // 2, width)  # (N, W)
+        rows = _run(H, rng.integers(0, max(H, 1), (N,)) - height // 2, height)  # (N, H)
+        columns = _run(W, rng.integers(0, max(W, 1), (N,)) - width // 2, width)  # (N, W)
         y = x.astype(x.dtype.newbyteorder("="), order="K")
         np.copyto(y, np.asarray(self.fill, x.dtype), where=(rows[:, :, None] & columns[:, None, :])[:, None])
         return y

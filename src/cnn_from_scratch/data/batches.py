@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 
 from ..errors import ShapeError
+from ..ops.checks import check_switch, plain_array
 from ..randomness import derive
 from ..typing import Array
 from .prefetch import prefetched
@@ -57,6 +58,8 @@ class ArrayData:
     ------
     ShapeError
         If x and y have different lengths.
+    TypeError
+        If x or y is no array, or a masked one, or augment cannot be called.
 
     Examples
     --------
@@ -67,11 +70,12 @@ class ArrayData:
 
     def __init__(self, x: Array, y: Array, augment: Augment | None = None) -> None:
         for name, array in (("x", x), ("y", y)):
-            if not isinstance(array, np.ndarray):
-                raise TypeError(f"ArrayData: {name} must be a NumPy array, got {type(array).__name__}")
+            plain_array("ArrayData", name, array)
         if not x.ndim or not y.ndim or len(x) != len(y):
             raise ShapeError(f"ArrayData: x and y must have the same length, got shapes {x.shape} and {y.shape}")
-        self.x, self.y, self.augment = x, y, augment
+        if augment is not None and not callable(augment):
+            raise TypeError(f"ArrayData: augment must be callable, got {augment!r}")
+        self.x, self.y, self.augment = np.asarray(x), np.asarray(y), augment
 
     def __len__(self) -> int:
         return len(self.x)
@@ -112,6 +116,9 @@ def batch_count(examples: int, batch_size: int, *, drop_last: bool = False) -> i
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
         raise ValueError(f"batch_count: batch_size must be an int >= 1, got {batch_size!r}")
+    if isinstance(examples, bool) or not isinstance(examples, int | np.integer) or examples < 0:
+        raise ValueError(f"batch_count: examples must be an int >= 0, got {examples!r}")
+    check_switch("batch_count", "drop_last", drop_last)
     return examples // batch_size if drop_last else -(-examples // batch_size)
 
 
@@ -167,6 +174,7 @@ def iterate_batches(
     for name, value in (("prefetch", prefetch), ("first_step", first_step)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
             raise ValueError(f"iterate_batches: {name} must be an int >= 0, got {value!r}")
+    check_switch("iterate_batches", "shuffle", shuffle)
     source = as_source(data)
     N = len(source)
     steps = range(first_step, batch_count(N, batch_size, drop_last=drop_last))

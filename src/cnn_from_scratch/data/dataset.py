@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import ShapeError
+from ..ops.checks import check_number, plain_array
 from ..ops.utils import check_rank
 from ..typing import Array
 
@@ -66,13 +67,17 @@ def scale(x: Array, *, maximum: int = 255) -> Array:
     TypeError
         If x holds floats: it may have been scaled before.
     ValueError
-        If a pixel lies outside 0..maximum.
+        If a pixel lies outside 0..maximum, or maximum is not above 0.
 
     Examples
     --------
     >>> scale(np.array([0, 51, 255], np.uint8))
     array([0. , 0.2, 1. ], dtype=float32)
     """
+    plain_array("scale", "x", x)
+    check_number("scale", "maximum", maximum)
+    if maximum <= 0:
+        raise ValueError(f"scale: maximum must be above 0, got {maximum!r}")
     if x.dtype.kind not in "ui":
         raise TypeError(f"scale: x has dtype {x.dtype}; expected integers (it may have been scaled before)")
     if x.size and (x.min() < 0 or x.max() > maximum):
@@ -157,6 +162,7 @@ def check_finite(name: str, x: Array) -> None:
         ...
     ValueError: photo.tif: 1 NaN and 0 infinite values among 2, the first at (0, 1)
     """
+    plain_array("check_finite", "x", x)
     if x.dtype.kind != "f":
         return
     bad = ~np.isfinite(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import ShapeError
+from ..ops.checks import check_number, plain_array
 from ..randomness import derive
 from ..typing import Array
 
@@ -39,6 +40,7 @@ def stratified_split(y: Array, fraction: float, *, seed: int) -> tuple[Array, Ar
     (array([0, 0, 0, 1, 1, 1]), array([0, 1]))
     """
     _check_labels("stratified_split", y)
+    check_number("stratified_split", "fraction", fraction)
     if not 0 < fraction < 1:
         raise ValueError(f"stratified_split: fraction must lie between 0 and 1, got {fraction!r}")
     held_out = np.zeros(len(y), bool)
@@ -89,5 +91,6 @@ def _check_labels(function: str, y: Array) -> None:
         raise TypeError(
             f"{function}: y must be an array of integer labels, got {getattr(y, 'dtype', type(y).__name__)}"
         )
+    plain_array(function, "y", y)
     if y.ndim != 1:
         raise ShapeError(f"{function}: y must have shape (N,), got {y.shape}")

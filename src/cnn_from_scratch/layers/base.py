@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ShapeError
-from ..ops.checks import check_memory, check_number, check_switch
+from ..ops.checks import check_memory, check_number, check_switch, float_dtype, plain_array
 from ..randomness import derive
 from ..typing import Array
 from .arrays import Arrays
@@ -150,7 +150,7 @@ class Layer:
 
         The converted arrays are new ones. Start an optimizer afterwards, not before.
         """
-        wanted = np.dtype(dtype)
+        wanted = float_dtype("astype", dtype)
         if wanted not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise TypeError(f"astype: a model computes in float32 or float64, got {wanted}")
         self.params = {k: v.astype(wanted) for k, v in self.params.items()}
@@ -187,6 +187,8 @@ class Layer:
         keys = [*self.params, *self.buffers]
         matched: set[str] = set()
         for pattern in patterns:
+            if not isinstance(pattern, str):
+                raise TypeError(f"{function}: a pattern must be a string, got {pattern!r}")
             found = {key for key in keys if fnmatchcase(key, pattern)}
             if not found:
                 raise ValueError(f"{function}: pattern {pattern!r} matches no key; the keys are {', '.join(keys)}")
@@ -288,6 +290,18 @@ class Layer:
         table = summarize(self, input_shape)
         print(table)  # noqa: T201
         return table
+
+
+def example_shape(layer: Layer, x: Array) -> Shape:
+    """The shape of one example of a batch, which must be an array."""
+    return plain_array(type(layer).__name__, "x", x).shape[1:]
+
+
+def require_gradient(layer: Layer, dy: Array | None) -> Array:
+    """What arrives at a layer from above; a layer of your own that gives no dx although it is asked for is named."""
+    if dy is None:
+        raise TypeError(f"{type(layer).__name__}: dy must be a NumPy array, got None; does the layer above give dx?")
+    return dy
 
 
 def require_rank(layer: Layer, input_shape: Shape, axes: str) -> None:

@@ -13,6 +13,7 @@ from .base import (
     Grads,
     Layer,
     Shape,
+    example_shape,
     require_counts,
     require_memory,
     require_numbers,
@@ -85,7 +86,7 @@ class _BatchNorm(Layer):
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, BatchNormCache]:
         """See `cnn_from_scratch.ops.batch_norm_forward`. Writes nothing: `commit` does."""
-        self.output_shape(x.shape[1:])
+        self.output_shape(example_shape(self, x))
         train, momentum = self.trains(ctx), self.share_of_next_batch()
         return batch_norm_forward(x, *self.vectors(), train=train, momentum=momentum, eps=self.eps, group=ctx.group)
 

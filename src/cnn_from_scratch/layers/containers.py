@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..errors import ShapeError
 from ..typing import Array
 from .arrays import Arrays, GatheredArrays
-from .base import Grads, Layer, Shape
+from .base import Grads, Layer, Shape, example_shape, require_gradient
 from .context import Context, join
 
 
@@ -257,7 +257,7 @@ class Sequential(Container):
     def forward(self, x: Array, ctx: Context) -> tuple[Array, ContainerCache]:
         """Each layer takes what the one before gives. Shapes are checked first, before any arithmetic."""
         if not ctx.key:
-            self.output_shape(x.shape[1:])
+            self.output_shape(example_shape(self, x))
         caches = []
         for name in self.children:
             x, cache = self._forward(name, x, ctx)
@@ -273,8 +273,13 @@ class Sequential(Container):
         grads: Grads = {}
         dx: Array | None = dy
         for i in range(len(names) - 1, first - 1, -1):
-            assert dx is not None
-            dx, found = self._backward(names[i], dx, cache.caches[i], cache.ctx, need_dx or i > first)
+            dx, found = self._backward(
+                names[i],
+                require_gradient(self.children[names[i]], dx),
+                cache.caches[i],
+                cache.ctx,
+                need_dx or i > first,
+            )
             grads = found | grads
         return (dx if need_dx else None), grads
 

@@ -18,6 +18,7 @@ from .base import (
     Grads,
     Layer,
     Shape,
+    example_shape,
     require_counts,
     require_memory,
     require_numbers,
@@ -152,7 +153,7 @@ class GroupNorm(Layer):
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, GroupNormCache]:
         """See `cnn_from_scratch.ops.group_norm_forward`."""
-        self.output_shape(x.shape[1:])
+        self.output_shape(example_shape(self, x))
         weight, bias = self.params.get("weight"), self.params.get("bias")
         return group_norm_forward(x, weight, bias, num_groups=self.num_groups, eps=self.eps)
 

@@ -122,11 +122,16 @@ class Program:
         dx: Array | None = dy
         del dy  # each gradient is let go with the next one
         for i in range(len(self.steps) - 1, first - 1, -1):
-            assert dx is not None
-            dx, found = self.steps[i].backward(dx, caches.pop(), need_dx=need_dx or i > first)
+            dx, found = self.steps[i].backward(self._arrived(dx, i), caches.pop(), need_dx=need_dx or i > first)
             grads = found | grads
         caches.clear()
         return (dx if need_dx else None), grads
+
+    def _arrived(self, dy: Array | None, i: int) -> Array:
+        """What arrives at step `i` from above; a layer of your own may have forgotten it."""
+        if dy is None:
+            raise TypeError(f"layer {self.steps[i + 1].keys[0]!r} gave no dx, though it was asked for one")
+        return dy
 
     def commits(self, caches: Sequence[Any]) -> list[Commit]:
         """What to commit once the step has succeeded; asked for before the backward pass empties `caches`."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..ops import is_hwnc
+from ..ops.checks import plain_array
 from ..ops.dtypes import float_op
 from ..ops.memory import empty
 from ..ops.utils import HWNC
@@ -95,7 +96,7 @@ class Flatten(PlainLayer):
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, FlattenCache]:
         """See `flatten_forward`."""
-        return flatten_forward(x, self._flat(x.shape))
+        return flatten_forward(x, self._flat(plain_array("Flatten", "x", x).shape))
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """(C, H, W) -> (C*H*W,)"""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from ..errors import ShapeError
 from ..ops import log_softmax_backward, log_softmax_forward, softmax_backward, softmax_forward
 from ..typing import Array
-from .base import Shape
+from .base import Shape, example_shape
 from .context import Context
 from .plain import ForwardBackward, PlainLayer
 
@@ -48,7 +48,7 @@ class Softmax(PlainLayer):
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Any]:
         """The first of `op`, along `dim`."""
-        self.output_shape(x.shape[1:])
+        self.output_shape(example_shape(self, x))
         forward, _ = self.op
         return forward(x, axis=self.dim)
 

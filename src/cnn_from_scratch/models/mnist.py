@@ -32,8 +32,9 @@ def mnist_cnn(in_channels: int = 1, num_classes: int = 10, *, dropout: float = 0
         "fc1": Linear(64 * 7 * 7, 128, weight_init="he_normal"),
         "relu3": ReLU(),
     }
-    if dropout:
-        layers["dropout"] = Dropout(dropout)
+    drop = Dropout(dropout)
+    if drop.p > 0:
+        layers["dropout"] = drop
     layers["fc2"] = Linear(128, num_classes, weight_init="lecun_normal")
     return Sequential(layers).initialize(seed)
 
@@ -64,7 +65,8 @@ def digits_cnn(in_channels: int = 1, num_classes: int = 10, *, dropout: float = 
             layers["pool"] = MaxPool2d(2)  # (32, 4, 4)
         channels = filters
     layers["flatten"] = Flatten()  # (1024,)
-    if dropout:
-        layers["dropout"] = Dropout(dropout)
+    drop = Dropout(dropout)
+    if drop.p > 0:
+        layers["dropout"] = drop
     layers["fc"] = Linear(64 * 4 * 4, num_classes, weight_init="lecun_normal")
     return Sequential(layers).initialize(seed)

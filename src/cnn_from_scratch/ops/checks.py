@@ -57,6 +57,17 @@ def check_switch(function: str, name: str, value: object) -> None:
         raise TypeError(f"{function}: {name} must be True or False, got {value!r}")
 
 
+def check_generator(function: str, rng: object) -> None:
+    """Raise unless `rng` is a generator of NumPy.
+
+    Examples
+    --------
+    >>> check_generator("example", np.random.default_rng(0))
+    """
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"{function}: rng must be a numpy.random.Generator, got {rng!r}")
+
+
 def plain_array(function: str, name: str, value: object) -> Array:
     """`value` as a plain array, without a copy; a masked one is refused, because no operation looks at its mask.
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from numbers import Real
-from typing import cast
 
 import numpy as np
 
 from ..errors import ShapeError
 from ..typing import Array
-
-LARGEST = sys.float_info.max
-"""Integers may be larger still, and would be infinite as floats."""
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -29,7 +24,7 @@ def check_number(owner: str, name: str, value: object, *, minimum: float = 0.0, 
         ...
     ValueError: SGD: lr must be a finite number >= 0, got -0.1
     """
-    if not isinstance(value, bool) and isinstance(value, Real) and _is_between(cast(float, value), minimum, below):
+    if not isinstance(value, bool) and isinstance(value, Real) and minimum <= _as_float(value) < below:
         return
     rule = "a finite number" if below == math.inf else f"a number < {below:g}"
     if minimum > -math.inf:
@@ -37,8 +32,11 @@ def check_number(owner: str, name: str, value: object, *, minimum: float = 0.0, 
     raise ValueError(f"{owner}: {name} must be {rule}, got {value!r}")
 
 
-def _is_between(value: float, minimum: float, below: float) -> bool:
-    return minimum <= value < below and abs(value) <= LARGEST
+def _as_float(value: Real) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an int beyond every float
+        return math.inf
 
 
 def check_switch(owner: str, name: str, value: object) -> None:
@@ -54,9 +52,15 @@ def check_count(owner: str, name: str, value: object, *, minimum: int = 1) -> No
 
 
 def check_array(owner: str, name: str, array: object) -> None:
-    """Raise unless `array` is a NumPy array."""
-    if not isinstance(array, np.ndarray):
+    """Raise unless `array` is a NumPy array, and not a masked one, whose mask nothing here would look at."""
+    if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
         raise TypeError(f"{owner}: {name} must be a NumPy array, got {type(array).__name__}")
+
+
+def check_mapping(owner: str, name: str, arrays: object) -> None:
+    """Raise unless `arrays` is a dict, or another mapping."""
+    if not isinstance(arrays, Mapping):
+        raise TypeError(f"{owner}: {name} must be a dict, got {type(arrays).__name__}")
 
 
 def check_floats(owner: str, name: str, array: Array) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..typing import Array
-from .checks import check_floats, check_number, some
+from .checks import check_floats, check_mapping, check_number, check_switch, some
 
 _PIECE = 1 << 16
 """Numbers that are widened to float64 at a time."""
@@ -61,8 +61,10 @@ def clip_grad_norm(
     >>> norm, grads["weight"].round(4), grads["bias"].round(4)
     (5.0, array([0.6]), array([0.8]))
     """
-    if max_norm != math.inf:
+    if not isinstance(max_norm, float) or max_norm != math.inf:
         check_number("clip_grad_norm", "max_norm", max_norm)
+    check_switch("clip_grad_norm", "error_if_nonfinite", error_if_nonfinite)
+    check_mapping("clip_grad_norm", "grads", grads)
     for key, grad in grads.items():
         check_floats("clip_grad_norm", f"grads[{key!r}]", grad)
     norm = math.sqrt(sum(_sum_of_squares(grad) for grad in grads.values()))
@@ -108,6 +110,7 @@ def clip_grad_value(grads: Mapping[str, Array], clip_value: float) -> dict[str, 
     {'weight': array([-1. ,  0.5,  1. ])}
     """
     check_number("clip_grad_value", "clip_value", clip_value)
+    check_mapping("clip_grad_value", "grads", grads)
     for key, grad in grads.items():
         check_floats("clip_grad_value", f"grads[{key!r}]", grad)
     bound = float(clip_value)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from ..typing import Array
-from .checks import check_array, check_number, check_same, check_writeable, some
+from .checks import check_array, check_mapping, check_number, check_same, check_writeable, some
 from .pieces import piece_shape, pieces
 from .running_mean import follow
 from .state import State, array_of, count_of, split_state
@@ -79,6 +79,7 @@ class ExponentialMovingAverage:
         ShapeError, TypeError
             If a value has not the shape and dtype of its average. Nothing has changed then.
         """
+        check_mapping("ExponentialMovingAverage.update", "values", values)
         if self.t == 0:
             self.averaged = _copies(values)
         else:
@@ -144,6 +145,7 @@ class ExponentialMovingAverage:
 
     def _check(self, method: str, values: Mapping[str, Array]) -> None:
         owner = f"ExponentialMovingAverage.{method}"
+        check_mapping(owner, "values", values)
         if self.t == 0:
             raise ValueError(f"{owner}: there is no average before the first update")
         missing, unknown = self.averaged.keys() - values.keys(), values.keys() - self.averaged.keys()

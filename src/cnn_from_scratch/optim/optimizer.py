@@ -10,7 +10,7 @@ import numpy as np
 
 from ..ops.memory import empty
 from ..typing import Array
-from .checks import check_floats, check_number, check_same, check_writeable, some
+from .checks import check_floats, check_mapping, check_number, check_same, check_writeable, some
 from .groups import ParamGroup, check_groups, check_patterns, settings_of
 from .pieces import piece_shape, pieces
 from .state import State, array_of, count_of, number_of, split_state
@@ -190,6 +190,8 @@ class Optimizer(ABC):
 
     def _check_arrays(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
         owner = f"{type(self).__name__}.step"
+        check_mapping(owner, "params", params)
+        check_mapping(owner, "grads", grads)
         if not params:
             raise ValueError(f"{owner}: params is empty, so there is nothing to optimize")
         check_patterns(owner, self.groups, params)

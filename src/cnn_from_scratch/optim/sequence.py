@@ -71,6 +71,8 @@ def with_warmup(schedule: Schedule, steps: int, *, start_factor: float = 0.01) -
     ------
     ValueError
         If a number is out of range.
+    TypeError
+        If the schedule cannot be called.
 
     References
     ----------
@@ -83,6 +85,8 @@ def with_warmup(schedule: Schedule, steps: int, *, start_factor: float = 0.01) -
     >>> [round(schedule(step), 4) for step in range(9)]
     [0.0, 2.0, 4.0, 6.0, 8.0, 6.8284, 4.0, 1.1716, 0.0]
     """
+    if not callable(schedule):
+        raise TypeError(f"with_warmup: schedule must be callable, got {schedule!r}")
     check_count("with_warmup", "steps", steps, minimum=0)
     check_number("with_warmup", "start_factor", start_factor)
     if steps == 0:

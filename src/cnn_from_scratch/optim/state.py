@@ -8,6 +8,7 @@ from typing import TypeAlias, cast
 import numpy as np
 
 from ..typing import Array
+from .checks import check_mapping
 
 State: TypeAlias = dict[str, Array | int | float]
 """``"NAME"`` for what there is once, ``"NAME/KEY"`` for what there is for each parameter. Names have no slash."""
@@ -23,9 +24,10 @@ def split_state(
     >>> split_state("example", {"t": 1, "sum/0.bias": np.zeros(1)}, once=("t",), per_key=("sum",))
     ['0.bias']
     """
+    check_mapping(owner, "state", state)
     keys: dict[str, None] = {}  # in their order, once each
     for entry in state:
-        name, slash, key = entry.partition("/")
+        name, slash, key = str(entry).partition("/")
         if name not in (per_key if slash else once):
             known = ", ".join([*once, *(f"{name}/KEY" for name in per_key)])
             raise ValueError(f"{owner}: state holds {entry!r}, which is none of {known}")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from ..ops.checks import check_switch
 from .step import StepResult
 
 
@@ -124,6 +125,7 @@ def _shown(row: dict[str, Any]) -> dict[str, str]:
 @contextmanager
 def progress_bar(show: bool, examples: int, epochs: int) -> Iterator[Bar]:
     """A bar that is closed whatever happens."""
+    check_switch("fit", "progress", show)
     bar = Bar(show, examples, epochs)
     try:
         yield bar
