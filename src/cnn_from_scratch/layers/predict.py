@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..ops import to_hwnc
 from ..ops.memory import Store, recycled
-from ..parallel import Member, default_shards, open_group, shard_slices
+from ..parallel import Member, default_shards, open_group, shard_slices, unlimited_blas
 from ..typing import Array
 from .base import Layer
 from .context import Context
@@ -29,7 +29,7 @@ def predict(model: Layer, x: Array, *, batch_size: int = 256, shards: int | None
     batch_size : int
         How many examples run at a time; at least 1.
     shards : int, optional
-        On how many threads; one per core unless told otherwise.
+        On how many threads; one per core unless told otherwise, and one alone for fewer than 32 examples.
 
     Returns
     -------
@@ -42,6 +42,13 @@ def predict(model: Layer, x: Array, *, batch_size: int = 256, shards: int | None
         If x is not floating.
     ShapeError
         If an example does not fit into the model; the error names the layer.
+
+    Notes
+    -----
+    The bits of the answer are those of any other call with as many shards. With one shard BLAS may share a product
+    among threads of its own, which rounds in another order; how many it may use is one setting for the whole process,
+    and whoever works in several shards sets it to one as long as that lasts. So a small batch may come out differently,
+    by rounding, while another thread trains; not so inside of `cnn_from_scratch.parallel.single_threaded_blas()`.
     """
     x = as_model_input("predict", model, x)
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
@@ -70,7 +77,8 @@ def _whole(model: Layer, x: Array) -> Array:
     program = as_program(model)
     one_by_one = isinstance(model, Graph) and model.batch == 1
     parts = [x[n : n + 1] for n in range(len(x))] if one_by_one else [x]
-    found = [program.predict(in_fast_order(part), Context()) for part in parts]
+    with unlimited_blas():
+        found = [program.predict(in_fast_order(part), Context()) for part in parts]
     if not found:
         return np.empty((0, *model.output_shape(x.shape[1:])), model.dtype)
     return np.concatenate(found) if len(found) > 1 else found[0].copy(order="C")

@@ -18,7 +18,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from ..typing import Array
-from .blas import can_limit_blas, single_threaded_blas
+from .blas import can_limit_blas, single_threaded_blas, unlimited_blas
+from .locks import ProcessLock
 
 T = TypeVar("T")
 
@@ -98,7 +99,7 @@ class ThreadGroup:
         self.size = size
         self._workers: list[_Worker] = []
         self._owner = 0
-        self._busy = threading.Lock()
+        self._busy = ProcessLock()
         weakref.finalize(self, _dismiss, self._workers)  # a group that nobody closed
 
     def run(self, function: Callable[[Member], T]) -> list[T]:
@@ -117,6 +118,7 @@ class ThreadGroup:
                 meeting.abort()
                 for task in tasks[1:]:
                     task.wait()
+                _errors(tasks)
                 raise
             return _results(tasks)
 
@@ -149,7 +151,8 @@ def open_group(shards: int) -> Iterator[Group]:
     1
     """
     if shards == 1:
-        yield ALONE
+        with unlimited_blas():
+            yield ALONE
         return
     group = ThreadGroup(shards)
     with single_threaded_blas():
@@ -277,7 +280,21 @@ def _dismiss(workers: list[_Worker]) -> None:
 
 def _results(tasks: list[_Task[T]]) -> list[T]:
     """The results, or the first error that is not merely another member's abort."""
+    errors = _errors(tasks)
+    try:
+        if errors:
+            raise next((e for e in errors if not isinstance(e, threading.BrokenBarrierError)), errors[0])
+        return [task.result for task in tasks]  # type: ignore[misc]
+    finally:
+        del errors  # this frame is part of the error's traceback
+
+
+def _errors(tasks: list[_Task[T]]) -> list[BaseException]:
+    """What went wrong, taken from the tasks: an error knows its frames, and those know their task.
+
+    Were it the other way round, too, they would keep each other, and every array in those frames, for a long while.
+    """
     errors = [task.error for task in tasks if task.error is not None]
-    if errors:
-        raise next((e for e in errors if not isinstance(e, threading.BrokenBarrierError)), errors[0])
-    return [task.result for task in tasks]  # type: ignore[misc]
+    for task in tasks:
+        task.error = None
+    return errors

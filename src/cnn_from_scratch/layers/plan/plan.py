@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TypeAlias
 
 import numpy as np
 
 from ...errors import ShapeError
-from ...parallel import ALONE, Group, ThreadGroup, default_shards, shard_slices, single_threaded_blas
+from ...parallel import (
+    ALONE,
+    Group,
+    ProcessLock,
+    ThreadGroup,
+    default_shards,
+    shard_slices,
+    single_threaded_blas,
+    unlimited_blas,
+)
 from ...typing import Array
 from ..base import Layer, Shape
 from ..batch_norm import BatchNorm1d, BatchNorm2d
@@ -40,7 +48,8 @@ class Plan:
     its model agree to rounding.
 
     One call at a time: a plan owns its memory, so a second thread waits for the first. For more at once, make a plan
-    for each thread. Shards hold BLAS at one thread each while they run; a plan of one shard leaves that number alone.
+    for each thread. Shards hold BLAS at one thread each while they run; a plan of one shard leaves that number alone
+    (and BLAS rounds in another order by another number of threads).
 
     A layer that takes the statistics of its batch even in evaluation takes those of its shard, as in `predict`.
 
@@ -74,7 +83,7 @@ class Plan:
         self._limit = N if whole or mixes_examples(graph) else PIECE
         self.shards = 1 if whole else _checked_shards(shards, N, N * model.multiply_adds(self.input_shape))
         self._group: Group = ALONE if self.shards == 1 else ThreadGroup(self.shards)
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._made: list[dict[int, CallList]] = [{} for _ in range(self.shards)]
         self._schedule = self._schedule_for(N)
 
@@ -160,7 +169,8 @@ class Plan:
             whole = len(x) == self.batch_shape[0]
             schedule = self._schedule if whole else self._schedule_for(len(x))
             if self.shards == 1:
-                run_in_turn(schedule[0], x, y)
+                with unlimited_blas():
+                    run_in_turn(schedule[0], x, y)
                 return
             with single_threaded_blas():
                 self._group.run(lambda member: run_in_turn(schedule[member.rank], x, y))
