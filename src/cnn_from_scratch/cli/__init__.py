@@ -1,4 +1,4 @@
-"""One command, `cnn`: train, evaluate, predict, show, explain, summary, import, export, data."""
+"""One command, `cnn`: train, evaluate, predict, show, explain, summary, import, export, data, check."""
 
 from __future__ import annotations
 

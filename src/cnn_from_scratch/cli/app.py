@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from .check import check
 from .data import data
 from .errors import PlainErrors
 from .evaluate import evaluate
@@ -57,3 +58,4 @@ app.command()(summary)
 app.command("import")(import_model)
 app.command()(export)
 app.command()(data)
+app.command()(check)

@@ -1,0 +1,1 @@
+"""One file for each exercise: the classic mistakes, as functions that make them."""
