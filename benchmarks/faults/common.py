@@ -27,7 +27,13 @@ import cnn_from_scratch
 from cnn_from_scratch.formats import write_atomically
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "faults"
-CNN = [sys.executable, "-c", "from cnn_from_scratch.cli import main; main()"]
+CODE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts it may ignore Ctrl-C, in the background say
+from cnn_from_scratch.cli import main
+main()
+"""
+CNN = [sys.executable, "-c", CODE]
 """The command `cnn`, whether or not it is on the path."""
 
 

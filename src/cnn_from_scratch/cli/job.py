@@ -20,6 +20,7 @@ from ..training.interrupts import Terminated
 from .catalogue import LOADERS, load_dataset
 from .errors import FAILURE, INTERRUPTED, TERMINATED, plain_warnings, say
 from .fingerprint import check_unchanged, fingerprint
+from .going_on import resumable, resume_command
 from .job_file import Begun, Job, versions_here, write_job
 from .output import print_trained
 from .run_folder import (
@@ -32,7 +33,7 @@ from .run_folder import (
     write_history,
     write_metrics,
 )
-from .run_hold import clear_run, held, remove_leftovers, resumable, resume_command
+from .run_hold import clear_run, held, remove_leftovers
 from .saved_run import run_metadata
 from .training_run import Checkpoints, Plan, Trained, fit_plan, plan_training
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from .run_folder import CHECKPOINTS, HISTORY, JOB, METRICS, MODEL, PICTURES, is_leftover
+from ..formats.atomic import remove_stale
+from .run_folder import CHECKPOINTS, HISTORY, JOB, METRICS, MODEL, PICTURES, PROBE
 
 PATIENCE = 3.0
 """Seconds in which the forks of a training that was killed end by themselves; until then they hold the folder."""
@@ -65,30 +65,7 @@ def clear_run(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Take away what killed processes left of files that they were writing; nobody writes while the folder is held."""
+    """Take away what killed processes left of files that they were writing."""
+    (folder / PROBE).unlink(missing_ok=True)
     for place in (folder, folder / CHECKPOINTS):
-        if place.is_dir():
-            for path in place.iterdir():
-                if is_leftover(path):
-                    path.unlink(missing_ok=True)
-
-
-def resume_command(folder: Path) -> str:
-    """What to type to go on with a run.
-
-    Examples
-    --------
-    >>> resume_command(Path("runs") / "digits-1")
-    'cnn train --resume runs/digits-1'
-    """
-    return f"cnn train --resume {shlex.quote(str(folder))}"
-
-
-@contextlib.contextmanager
-def resumable(folder: Path) -> Iterator[None]:
-    """Whatever ends the body before its time says in its last line how to go on."""
-    try:
-        yield
-    except (Exception, KeyboardInterrupt) as error:
-        error.add_note(resume_command(folder))
-        raise
+        remove_stale(place, "*")

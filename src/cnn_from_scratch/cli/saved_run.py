@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,9 +22,9 @@ from ..layers import Layer, Sequential, Softmax
 from ..layers.graph import Graph
 from ..ops import softmax_forward
 from ..typing import Array
+from .going_on import resume_command
 from .model_file import is_foreign
 from .run_folder import JOB, MODEL
-from .run_hold import resume_command
 
 LARGEST = 4096
 """No side of an image that a model takes is longer."""
@@ -111,9 +112,9 @@ def run_of(file: Path, model: Layer, metadata: Mapping[str, Any], complaint: str
             preparation=str(metadata["preparation"]),
         )
         _check(run)
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, FormatError):
-            raise
+    except FormatError:
+        raise
+    except Exception as error:  # a model from a file can have arguments that no caller would give
         raise FormatError(f"{file}: {complaint}: {type(error).__name__}: {error}") from error
     return run
 
@@ -141,9 +142,12 @@ def _check(run: Run) -> None:
         raise ValueError(f"images of shape {run.input_shape}")
     if run.preparation in PREPARATIONS and run.input_shape != PREPARATIONS[run.preparation].shape:
         raise ValueError(f"images of shape {run.input_shape} prepared as {run.preparation}")
+    if not all(name.isprintable() for name in (run.dataset, *run.classes)):
+        raise ValueError("a name that cannot be printed; on a terminal it could do anything")
     if run.model.output_shape(run.input_shape) != (len(run.classes),):
         raise ValueError(f"{len(run.classes)} classes, but the model gives {run.model.output_shape(run.input_shape)}")
-    if not (len(run.normalization.mean) == len(run.normalization.std) == C and min(run.normalization.std) > 0):
+    mean, std = run.normalization
+    if not (len(mean) == len(std) == C and all(map(math.isfinite, (*mean, *std))) and min(std) > 0):
         raise ValueError(f"{run.normalization} for {C} channels")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from .going_on import resumable
 from .train_options import (
     Augment,
     Average,
@@ -109,12 +110,13 @@ def train(
     if resume is None:
         _begin(dataset or DATASET, changes, size, seed, shards, data_dir, out, force, checkpoint_every, no_checkpoints)
         return
-    from .resuming import resume_run
-
     others = {"dataset": dataset, "size": size, "seed": seed, "shards": shards, "out": out, "force": force or None}
     others |= {"no_checkpoints": no_checkpoints or None}
     refused = {name: value for name, value in others.items() if value is not None}
-    resume_run(resume, changes | refused, data_dir=data_dir, every=checkpoint_every)
+    with resumable(resume, after=(KeyboardInterrupt,)):
+        from .resuming import resume_run
+
+        resume_run(resume, changes | refused, data_dir=data_dir, every=checkpoint_every)
 
 
 def _begin(
