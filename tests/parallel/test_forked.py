@@ -229,19 +229,47 @@ def test_forks_end_when_the_first_process_does_however_it_does(then):
     wait_until(lambda: not any(map(is_running, forks)))
 
 
-def test_ctrl_c_is_for_the_first_process():
-    """The forks leave SIGINT to it, and say nothing."""
-    text = """
+@pytest.mark.fault("interrupted")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_signals_that_ask_for_the_end_are_for_the_first_process(name):
+    """The forks leave them to it, and say nothing."""
+    text = f"""
         import os, signal, sys, time
         from cnn_from_scratch.parallel import ForkedGroup
         def work(member, task):
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.{name})
             return "still here"
         group = ForkedGroup(2, work)
         print(group.run([None], here=lambda member: None)[1])
     """
     process = run_script(text)
     assert process.communicate(timeout=60)[0] == "still here\n"
+    assert process.returncode == 0
+
+
+@pytest.mark.fault("interrupted")
+def test_signals_while_the_forks_are_being_made():
+    """They rain on the whole group of processes, and no fork dies of one that comes before it can ignore it."""
+    text = """
+        import os, signal, subprocess, sys
+        from cnn_from_scratch.parallel import ForkedGroup
+        os.setpgid(0, 0)
+        heard = []
+        signal.signal(signal.SIGTERM, lambda *_: heard.append(1))
+        rain = "import os, signal, time\\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\\nprint(flush=True)\\n"
+        rain += f"while True: os.killpg({os.getpid()}, signal.SIGTERM); time.sleep(1e-4)"
+        with subprocess.Popen([sys.executable, "-c", rain], stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
+            results = []
+            for _ in range(100):
+                group = ForkedGroup(2, lambda member, task: task)
+                results += group.run([7], here=lambda member: 7)
+                group.close()
+            process.kill()
+        print(results == [7] * 200, len(heard) > 0)
+    """
+    process = run_script(text)
+    assert process.communicate(timeout=60)[0] == "True True\n"
     assert process.returncode == 0
 
 
