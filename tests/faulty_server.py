@@ -279,6 +279,20 @@ def _wrong_range(answer):
     return answer.send(content[start:], "206 Partial Content", Content_Range=span)
 
 
+def _unlabelled_range(answer):
+    """A range without a word of which."""
+    if answer.count == 1:
+        return _reset(answer)
+    start = answer.start()
+    return answer.send(answer.server.content[start:], "200 OK" if start is None else "206 Partial Content")
+
+
+def _heedless(answer):
+    """If-Range is ignored, and everything else done well."""
+    answer.headers.pop("if-range", None)
+    answer.file()
+
+
 def _flipped(content):
     middle = len(content) // 2
     return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
@@ -312,6 +326,8 @@ FAULTS = {
     "changed-and-said": lambda answer: _changed(answer, '"one"', '"two"'),
     "changed": _new_version,
     "wrong-range": _wrong_range,
+    "unlabelled-range": _unlabelled_range,
+    "heedless": _heedless,
     "truncated": lambda answer: answer.send(answer.server.content[:50], length=len(answer.server.content)),
     "short": lambda answer: answer.send(answer.server.content[:50]),
     "boastful": lambda answer: answer.send(answer.server.content, length=len(answer.server.content) + 9),

@@ -1,6 +1,6 @@
 """Downloads from a server that fails in every way that servers do: is the file whole in the end, and nothing else left?
 
-    python benchmarks/faults/downloads.py                 500 trials, the record in benchmarks/results/faults
+    python benchmarks/faults/downloads.py                 400 trials, the record in benchmarks/results/faults
     python benchmarks/faults/downloads.py --trials 40     fewer
 
 The server is `tests/faulty_server.py`, over https on this machine. Of ten trials, four break the connection at a random
@@ -162,7 +162,7 @@ class Trials:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=500)
+    parser.add_argument("--trials", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="another folder for the record")
     arguments = parser.parse_args()

@@ -11,13 +11,14 @@ import itertools
 import re
 import ssl
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urljoin, urlsplit
 
 from .part import Part
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
     from urllib3 import BaseHTTPResponse, PoolManager, Timeout
 
 _SCHEMES: tuple[str, ...] = ("https",)
@@ -76,8 +77,7 @@ def _text(error: Exception) -> str:
 
 
 def _receive(response: BaseHTTPResponse, url: str, part: Part, name: str, most: int, progress: bool) -> None:
-    from tqdm import tqdm
-
+    """Judge the answer by its head and its first bytes, and only then let it touch the part."""
     start = _start(response, url, part)
     total = _total(response, start)
     if total is not None and total > most:
@@ -88,21 +88,29 @@ def _receive(response: BaseHTTPResponse, url: str, part: Part, name: str, most: 
         raise TryAgain("sent nothing")
     if start:
         part.glued = True
-    elif is_html(first):  # of a network that wants to be logged in to, say: it must not cost the part
+    elif is_html(first):  # of a network that wants a login, say: it must not cost the part
         raise MirrorFailed("sent an HTML page instead of the file")
     else:
         part.restart(url, _validator(response))
-    hidden = None if progress else True  # None: hidden unless on a terminal
-    with (
-        part.append() as out,
-        tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=name, disable=hidden) as bar,
-    ):
-        for chunk in itertools.chain([first], chunks):
+    _write(itertools.chain([first], chunks), part, _bar(name, start, total, progress))
+    if total is not None and part.size < total:
+        raise TryAgain(f"sent {part.size} of {total} bytes")
+
+
+def _write(chunks: Iterable[bytes], part: Part, bar: tqdm[NoReturn]) -> None:
+    """Each chunk is out of this process before the next one is waited for: SIGKILL does not cost it."""
+    with bar, part.append() as out:
+        for chunk in chunks:
             out.write(chunk)
             out.flush()
             bar.update(len(chunk))
-    if total is not None and part.size < total:
-        raise TryAgain(f"sent {part.size} of {total} bytes")
+
+
+def _bar(name: str, start: int, total: int | None, progress: bool) -> tqdm[NoReturn]:
+    from tqdm import tqdm
+
+    hidden = None if progress else True  # None: hidden unless on a terminal
+    return tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=name, disable=hidden)
 
 
 def is_html(beginning: bytes) -> bool:
