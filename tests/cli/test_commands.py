@@ -249,7 +249,7 @@ def test_version():
     assert cnn("--version").output == f"cnn-from-scratch {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "show", "explain", "summary", "data"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "show", "explain", "summary", "data", "check"])
 def test_every_command_explains_itself_by_examples(command):
     result = cnn(command, "--help")
     assert result.exit_code == 0

@@ -52,7 +52,7 @@ def check_function(name: str, function: Callable[..., Any]) -> Verdict:
     >>> bool(verdict), verdict.mistakes
     (False, ('bias-forgotten',))
     >>> print(verdict.headline)
-    y[0, 0, 0, 0] should be -46 and is -56; all numbers are wrong
+    y[0, 0, 0, 0] should be -22 and is -32; all numbers are wrong
     """
     try:
         file = inspect.getfile(function)

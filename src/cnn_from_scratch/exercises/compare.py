@@ -37,8 +37,8 @@ class Difference:
         if not self.size or self.size == 1:
             return f"{place} should be {right} and is {yours}"
         many = "all" if self.count == self.size else f"{self.count} of {self.size}"
-        verb = "number is" if self.count == 1 else "numbers are"
-        return f"{place} should be {right} and is {yours}; {many} {verb} wrong"
+        verb = "is" if self.count == 1 else "are"
+        return f"{place} should be {right} and is {yours}; {many} numbers {verb} wrong"
 
 
 def digits(right: float, yours: float) -> tuple[str, str]:

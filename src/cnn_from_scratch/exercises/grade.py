@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from .compare import Difference, difference, side_by_side
+from .compare import Difference, difference, same, side_by_side
 from .exercise import Exercise, Rung
 from .likely import Trial, likely_mistakes, outputs_of
-from .outcome import Outcome, Watch, call, said_place, where
+from .outcome import Outcome, Watch, call, innermost, said_place, where
 from .relations import relation
 from .verdict import Section, Verdict
 
@@ -42,7 +42,7 @@ def grade(
     first = passed.index(False)
     if _not_begun(exercise, trials[first].outcome, file):
         return not_begun(exercise)
-    return _explained(exercise, trials, first, Verdict(exercise.name, "wrong", says, passed), file)
+    return _explained(exercise, function, trials, first, Verdict(exercise.name, "wrong", says, passed), file)
 
 
 def not_begun(exercise: Exercise) -> Verdict:
@@ -72,9 +72,8 @@ def _fault(exercise: Exercise, trial: Trial) -> str:
     if outcome.error is not None:
         return _said_error(exercise, outcome.error)
     yours = outputs_of(exercise, outcome.returned)
-    for problem in (_kinds(exercise, outcome.returned), _shapes(exercise, trial.right, yours)):
-        if problem:
-            return problem
+    if problem := _kinds(exercise, outcome.returned) or _shapes(exercise, trial.right, yours):
+        return problem
     found = _first_difference(trial, yours)
     if found is not None:
         return found[1].said(exercise.outputs[found[0]])
@@ -83,7 +82,7 @@ def _fault(exercise: Exercise, trial: Trial) -> str:
 
 def _said_error(exercise: Exercise, error: BaseException) -> str:
     if isinstance(error, NotImplementedError):
-        return f"{exercise.name} uses a function that is not written yet"
+        return f"{exercise.name} uses {innermost(error)}, which is not written yet"
     if isinstance(error, SystemExit):
         return f"{exercise.name} leaves the program (exit): it should return"
     text = str(error).strip().partition("\n")[0]
@@ -147,21 +146,27 @@ def _changes(outcome: Outcome) -> str:
 # --- why ------------------------------------------------------------------------------------------------------------
 
 
-def _explained(exercise: Exercise, trials: list[Trial], first: int, verdict: Verdict, file: str) -> Verdict:
+def _explained(
+    exercise: Exercise, function: Callable[..., Any], trials: list[Trial], first: int, verdict: Verdict, file: str
+) -> Verdict:
     """The verdict with its evidence."""
     trial = trials[first]
     headline = _fault(exercise, trial)
     sections = [_said_arguments(exercise, trial, first)]
     output = _output_in_question(exercise, trial)
     if trial.outcome.error is not None:
-        sections.append(Section("Where", tuple(said_place(trial.outcome.error, file))))
+        sections.append(Section("Where", tuple(said_place(trial.outcome.error, file)) or _said_call(trial)))
     elif output is not None:
         sections += _evidence(exercise, trial, output)
     mistakes = likely_mistakes(exercise, trials, first, output or 0) if _numbers_matter(exercise, trial, output) else []
     if mistakes:
         sections.append(Section("Likely", _said_mistakes([m.says for m in mistakes])))
     seen = _resemblance(exercise, trial, output) if output is not None else []
-    if first and not mistakes:
+    if "rng" in trial.rung.arguments and output is not None and not _repeats(exercise, function, trial):
+        seen.append(
+            f"{exercise.name} gives another result in each run: it takes random numbers from elsewhere than rng"
+        )
+    elif first and not mistakes:
         seen.append(f"the rungs before this one are right, so look at what is new here: {trial.rung.says}")
     sections.append(Section("Seen", tuple(seen)))
     return Verdict(
@@ -173,6 +178,20 @@ def _explained(exercise: Exercise, trials: list[Trial], first: int, verdict: Ver
         tuple(s for s in sections if s.lines),
         tuple(m.name for m in mistakes),
     )
+
+
+def _repeats(exercise: Exercise, function: Callable[..., Any], trial: Trial) -> bool:
+    """Whether a second call gives the same."""
+    again = call(function, trial.rung.arguments)
+    if again.error is not None:
+        return False
+    once, twice = (outputs_of(exercise, outcome.returned) for outcome in (trial.outcome, again))
+    return all(same(a, b) for a, b in zip(once, twice, strict=True))
+
+
+def _said_call(trial: Trial) -> tuple[str, ...]:
+    """How it is called, where the error is that it cannot be called so."""
+    return (f"it is called by these names: {', '.join(trial.rung.arguments)}",)
 
 
 def _numbers_matter(exercise: Exercise, trial: Trial, output: int | None) -> bool:

@@ -57,6 +57,14 @@ def where(error: BaseException, file: str) -> tuple[types.FrameType, int] | None
     return found
 
 
+def innermost(error: BaseException) -> str:
+    """The name of the function in which it arose."""
+    trace, name = error.__traceback__, ""
+    while trace is not None:
+        name, trace = trace.tb_frame.f_code.co_name, trace.tb_next
+    return name
+
+
 def said_place(error: BaseException, file: str) -> list[str]:
     """The line in which it went wrong, and the shapes of the arrays that are named there."""
     place = where(error, file)
