@@ -201,7 +201,7 @@ BROKEN = {
     "a tensor alone": (archive(tensor(), {"0": FOUR}), "holds a tensor, not a state dict; save model.state_dict()"),
     "a list": (archive([tensor()], {"0": FOUR}), "holds a list, not a state dict"),
     "no tensor": (archive({"w": tensor(), "n": 3}, {"0": FOUR}), "its entry 'n' is no tensor with a name"),
-    "no name": (archive({0: tensor()}, {"0": FOUR}), "its entry '0' is no tensor with a name"),
+    "no name": (archive({0: tensor()}, {"0": FOUR}), "its entry 0 is no tensor with a name"),
     "beyond by a stride of 2^63": (odd(shape=(2, 2), strides=(2**63, 1)), "that reaches beyond its 4 numbers"),
     "beyond its storage": (odd(shape=(5,)), "has a tensor of shape (5,) that reaches beyond its 4 numbers"),
     "beyond by its offset": (odd(offset=1), "that reaches beyond its 4 numbers"),

@@ -32,7 +32,7 @@ def read(data, names=NAMES):
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
-KEYS = st.text() | st.integers()
+KEYS = st.text() | st.integers(-(1 << 32) + 1, (1 << 32) - 1)
 DATA = st.recursive(
     LEAVES, lambda inside: st.lists(inside) | st.lists(inside).map(tuple) | st.dictionaries(KEYS, inside)
 )
@@ -114,7 +114,7 @@ HOSTILE = {
     "attributes of a maker": (pickled(Raw(encode(Name("collections.OrderedDict")) + b"}b")), "sets attributes of"),
     "a list that is none": (pickled(Raw(b"N" + encode(1) + b"a")), "only a list can be appended to"),
     "a dict that is none": (pickled(Raw(b"]" + encode(1) + encode(2) + b"s")), "only a dict with names or numbers"),
-    "a key that is a tuple": (pickled({(1,): 2}), "only a dict with names or numbers as keys"),
+    "a key that is a tuple": (pickled({(1,): 2}), "only a dict with names or numbers of 32 bits as keys"),
     "an odd number of items": (pickled(Raw(b"}(" + encode("a") + b"u")), "its pickle is damaged: ValueError"),
     "a memo that was not made": (pickled(Raw(b"h\x07")), "its pickle is damaged: KeyError"),
     "a mark that was not set": (pickled(Raw(b"t")), "its pickle is damaged: IndexError"),

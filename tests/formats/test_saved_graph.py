@@ -135,7 +135,7 @@ def changed(path, value):
         (["nodes"], {}, "nodes must be of type list, got {}"),
         (["nodes", 0], 5, "node 5 must have exactly name, op_type"),
         (["nodes", 0, "op_type"], "Evil", "UnsupportedOpError: Evil (opset 18) is not supported"),
-        (["nodes", 0, "opset"], "x", "opset must be of type int, got x"),
+        (["nodes", 0, "opset"], "x", "opset must be of type int, got 'x'"),
         (["nodes", 0, "opset"], True, "opset must be of type int, got True"),
         (["nodes", 0, "inputs"], [1], "inputs must be names, got [1]"),
         (["nodes", 0, "inputs"], ["nowhere"], "reads 'nowhere', which is no input"),

@@ -338,7 +338,7 @@ def test_a_hostile_description_is_refused(tmp_path, whole, change, message):
 
 def test_values_nested_too_deeply(tmp_path, whole):
     deep = 1
-    for _ in range(300):
+    for _ in range(220):
         deep = {"tuple": [deep]}
     forged(tmp_path / "deep", whole, put(*CACHE, value=deep))
     with pytest.raises(FormatError, match="its values are nested more than 200 deep"):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..data import IMAGENET_NORMALIZATION
-from ..errors import FormatError, ShapeError
+from ..errors import FormatError
 from ..layers import Layer
 from ..models import IMAGENET_MODELS
 from .catalogue import usual_input
@@ -71,8 +71,8 @@ def _scores(path: Path, model: Layer, shape: tuple[int, ...]) -> int:
     """How many classes the model gives scores for."""
     try:
         output = model.output_shape(shape)
-    except (ShapeError, ValueError) as error:
-        raise FormatError(f"{path}: does not take images {shape}: {error}") from error
+    except Exception as error:  # zeros run through a model that may be made of anything
+        raise FormatError(f"{path}: does not take images {shape}: {type(error).__name__}: {error}") from error
     if len(output) != 1:
         raise FormatError(f"{path}: gives {output} for an image, not one score for each class")
     return output[0]

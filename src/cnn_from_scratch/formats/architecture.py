@@ -19,6 +19,7 @@ from ..errors import FormatError
 from ..layers import Container, Graph, Layer
 from ..layers.context import join
 from .graph_spec import build_graph, describe_graph, graph_size
+from .shown import short
 
 Spec: TypeAlias = dict[str, Any]
 """One layer as JSON."""
@@ -139,7 +140,7 @@ def build(spec: Any, known: Mapping[str, type[Layer]], *, numbers: int) -> Layer
         if count > MAX_LAYERS:
             raise FormatError(f"has more than {MAX_LAYERS} layers")
         if claimed > numbers + SPARE:
-            raise FormatError(f"its layers ask for {claimed} numbers, but it holds {numbers}")
+            raise FormatError(f"its layers ask for {short(claimed)} numbers, but it holds {numbers}")
     return _make(spec, known, "")
 
 
@@ -148,22 +149,26 @@ def _walk(spec: Any, depth: int = 0) -> Iterator[tuple[str, Spec]]:
     if depth > MAX_DEPTH:
         raise FormatError(f"its layers are nested more than {MAX_DEPTH} deep")
     if not _is_spec(spec) or spec.keys() != {"type", "config"} or not isinstance(spec["config"], dict):
-        raise FormatError(f"expected a layer as {{'type': ..., 'config': {{...}}}}, got {_short(spec)}")
+        raise FormatError(f"expected a layer as {{'type': ..., 'config': {{...}}}}, got {short(spec)}")
     yield spec["type"], spec["config"]
-    for value in spec["config"].values():
-        if isinstance(value, dict):
-            for inside in [value] if _is_spec(value) else value.values():
-                yield from _walk(inside, depth + 1)
+    inside = spec["config"].values() if spec["type"] != Graph.__name__ else ()  # which has nodes, not layers
+    for value in inside:
+        yield from _walk_argument(value, depth + 1)
+
+
+def _walk_argument(value: Any, depth: int) -> Iterator[tuple[str, Spec]]:
+    """The layers in an argument, wherever `_value` would make one."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _walk_argument(item, depth)
+    elif isinstance(value, dict):
+        for inside in [value] if _is_spec(value) else value.values():
+            yield from _walk(inside, depth)
 
 
 def _is_spec(value: Any) -> bool:
     """Whether this is a layer, and not a dict of named layers (where "type" would be the name of another dict)."""
     return isinstance(value, dict) and isinstance(value.get("type"), str)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def _size(config: Spec) -> int:
@@ -182,7 +187,7 @@ def _make(spec: Spec, known: Mapping[str, type[Layer]], key: str) -> Layer:
     name, config = spec["type"], spec["config"]
     if name not in known:
         raise FormatError(
-            f"layer {key!r} is of the unknown type {_short(name)} "
+            f"layer {key!r} is of the unknown type {short(name)} "
             "(a layer of your own is made known by load_model(path, layers={'Name': Class}))"
         )
     if known[name] is Graph:
@@ -191,7 +196,7 @@ def _make(spec: Spec, known: Mapping[str, type[Layer]], key: str) -> Layer:
     parameters = inspect.signature(known[name]).parameters
     unknown = [argument for argument in arguments if argument not in parameters or argument == "rng"]
     if unknown:
-        raise FormatError(f"layer {key!r}: {name} takes no argument {_short(unknown[0])}")
+        raise FormatError(f"layer {key!r}: {name} takes no argument {short(unknown[0])}")
     several = [argument for argument in arguments if parameters[argument].kind is inspect.Parameter.VAR_POSITIONAL]
     try:
         return known[name](*[arguments.pop(argument) for argument in several], **arguments)

@@ -20,6 +20,7 @@ from ..layers.context import join
 from ..layers.operation import Operation
 from ..typing import Array
 from .onnx.registry import Node, make_operation
+from .shown import short
 from .tensors import DTYPES
 
 GraphSpec: TypeAlias = dict[str, Any]
@@ -119,7 +120,7 @@ def _as_node(node: GraphNode) -> Node:
 
 
 def _node(entry: Any, key: str) -> GraphNode:
-    where = f"graph {key!r}: node {entry.get('name') if isinstance(entry, dict) else entry!r}"
+    where = f"graph {key!r}: node {short(entry.get('name') if isinstance(entry, dict) else entry)}"
     if not isinstance(entry, dict) or entry.keys() != NODE.keys():
         raise FormatError(f"{where} must have exactly {', '.join(NODE)}")
     _require_types(entry, NODE, where)
@@ -134,18 +135,18 @@ def _node(entry: Any, key: str) -> GraphNode:
 def _input(entry: Any, key: str) -> ValueInfo:
     where = f"graph {key!r}: an input"
     if not isinstance(entry, list) or len(entry) != 3 or not isinstance(entry[0], str):
-        raise FormatError(f"{where} must be [name, dtype, shape], got {entry!r}")
+        raise FormatError(f"{where} must be [name, dtype, shape], got {short(entry)}")
     name, dtype, shape = entry
     free = isinstance(shape, list) and all(n is None or isinstance(n, str) or _is_count(n) for n in shape)
     if shape is not None and not free:
-        raise FormatError(f"{where}, {name!r}, has the shape {shape!r}")
+        raise FormatError(f"{where}, {name!r}, has the shape {short(shape)}")
     return ValueInfo(name, _dtype(dtype, where, others=("|O",)), None if shape is None else tuple(shape))
 
 
 def _initializer(entry: Any, key: str) -> tuple[str, Array]:
     where = f"graph {key!r}: an initializer"
     if not isinstance(entry, list) or len(entry) != 3 or not isinstance(entry[0], str) or not _is_shape(entry[2]):
-        raise FormatError(f"{where} must be [name, dtype, shape], got {entry!r}")
+        raise FormatError(f"{where} must be [name, dtype, shape], got {short(entry)}")
     return entry[0], np.zeros(entry[2], _dtype(entry[1], where))
 
 
@@ -202,7 +203,7 @@ def decode(value: Any, where: str) -> Any:
             return np.frombuffer(data, _dtype(value["array"], where)).reshape(value["shape"]).copy()
     except (TypeError, ValueError, binascii.Error) as error:
         raise FormatError(f"{where} is damaged: {error}") from error
-    raise FormatError(f"{where} is no attribute: {str(value)[:80]}")
+    raise FormatError(f"{where} is no attribute: {short(value)}")
 
 
 # --- checks -----------------------------------------------------------------------------------------------------------
@@ -210,7 +211,7 @@ def decode(value: Any, where: str) -> Any:
 
 def _dtype(text: Any, where: str, *, others: tuple[str, ...] = ()) -> np.dtype[Any]:
     if not isinstance(text, str) or (text[1:] not in DTYPES and text not in others):
-        raise FormatError(f"{where} has the dtype {text!r}, which is not known")
+        raise FormatError(f"{where} has the dtype {short(text)}, which is not known")
     return np.dtype(text)
 
 
@@ -225,9 +226,9 @@ def _is_shape(value: Any) -> bool:
 def _require_types(spec: Mapping[str, Any], types: Mapping[str, type], where: str) -> None:
     for name, kind in types.items():
         if not isinstance(spec[name], kind) or isinstance(spec[name], bool):
-            raise FormatError(f"{where}: {name} must be of type {kind.__name__}, got {str(spec[name])[:80]}")
+            raise FormatError(f"{where}: {name} must be of type {kind.__name__}, got {short(spec[name])}")
 
 
 def _require_strings(values: list[Any], where: str) -> None:
     if not all(isinstance(value, str) for value in values):
-        raise FormatError(f"{where} must be names, got {str(values)[:80]}")
+        raise FormatError(f"{where} must be names, got {short(values)}")

@@ -16,6 +16,7 @@ from ..typing import Array
 from .pytorch_legacy import PICKLE, read_legacy
 from .pytorch_tensors import NAMES, Storages, Tensor, as_storage
 from .restricted_unpickler import unpickle
+from .shown import short
 from .zip_records import Records, open_records
 
 MAX_PICKLE = 64 << 20
@@ -78,7 +79,7 @@ def select(value: Any, entry: str | None) -> dict[str, Tensor]:
     if inside:
         raise FormatError(f"has several state dicts, under {', '.join(map(repr, inside))}; say which by entry=")
     other = next(name for name, part in value.items() if type(name) is not str or type(part) is not Tensor)
-    raise FormatError(f"is no state dict: its entry {str(other)[:80]!r} is no tensor with a name")
+    raise FormatError(f"is no state dict: its entry {short(other)} is no tensor with a name")
 
 
 def _is_state_dict(value: Any) -> bool:

@@ -16,6 +16,7 @@ from ..errors import CnnError, FormatError
 from ..typing import Array
 from .pytorch_tensors import NAMES, Storage, Storages, Tensor, as_storage
 from .restricted_unpickler import unpickle
+from .shown import short
 from .widening import itemsize
 
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
@@ -58,7 +59,7 @@ def _read(data: bytes, select: Callable[[Any], dict[str, Tensor]]) -> dict[str, 
         raise FormatError("is a pickle, but not one of torch.save")
     version, machine = unpickle(stream, {}, as_storage), unpickle(stream, {}, as_storage)
     if version != VERSION or type(machine) is not dict:
-        raise FormatError(f"is of version {version!r}; {VERSION} is the only one that is known here")
+        raise FormatError(f"is of version {short(version)}; {VERSION} is the only one that is known here")
     value = unpickle(stream, NAMES, persistent)
     keys = unpickle(stream, {}, as_storage)
     places = _places(data, stream.tell(), keys, seen)
@@ -69,7 +70,8 @@ def _read(data: bytes, select: Callable[[Any], dict[str, Tensor]]) -> dict[str, 
 
 def _places(data: bytes, start: int, keys: Any, seen: dict[str, Storage]) -> dict[str, bytes]:
     """The bytes of each storage; raises unless there are those of the list, each with its count, and nothing else."""
-    if type(keys) is not list or len(set(map(repr, keys))) != len(keys) or {*map(repr, keys)} != {*map(repr, seen)}:
+    listed = type(keys) is list and all(type(key) is str for key in keys)
+    if not listed or len(set(keys)) != len(keys) or set(keys) != seen.keys():
         raise FormatError("its list of storages is not that of its description")
     found = {}
     for key in keys:

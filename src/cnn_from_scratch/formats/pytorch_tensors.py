@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import FormatError, LimitError
 from ..typing import Array
 from .restricted_unpickler import Maker
+from .shown import short
 from .widening import decode, itemsize
 
 SPARE = 1 << 24
@@ -19,6 +20,9 @@ SPARE = 1 << 24
 
 LARGEST = 1 << 40
 """Product of the other axes where one is empty."""
+
+LARGEST_COUNT = (1 << 64) - 1
+"""Counts have 64 bits."""
 
 
 class Storage(NamedTuple):
@@ -95,19 +99,18 @@ def _checked(storage: Any, offset: Any, shape: Any, strides: Any, metadata: Any)
     if metadata:
         raise FormatError("has a tensor that is to be conjugated or negated when it is read; save a clone of it")
     numbers = (offset, *shape, *strides)
-    if len(shape) != len(strides) or len(shape) > 32 or any(type(n) is not int or n < 0 for n in numbers):
-        raise FormatError(f"has a tensor of shape {_short(shape)} and strides {_short(strides)}")
+    if len(shape) != len(strides) or len(shape) > 32 or not all(map(_is_count, numbers)):
+        raise FormatError(f"has a tensor of shape {short(shape)} and strides {short(strides)}")
     if 0 in shape and math.prod(size for size in shape if size) > LARGEST:
-        raise FormatError(f"has a tensor of shape {_short(shape)}, which is too large though it is empty")
+        raise FormatError(f"has a tensor of shape {short(shape)}, which is too large though it is empty")
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     if 0 not in shape and last >= storage.size:
-        raise FormatError(f"has a tensor of shape {_short(shape)} that reaches beyond its {storage.size} numbers")
+        raise FormatError(f"has a tensor of shape {short(shape)} that reaches beyond its {storage.size} numbers")
     return Tensor(storage, offset, shape, strides)
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}..."
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= LARGEST_COUNT
 
 
 STORAGE_TYPES = {"Double": "F64", "Float": "F32", "Half": "F16", "BFloat16": "BF16", "Long": "I64", "Int": "I32",
@@ -136,7 +139,7 @@ def as_storage(identity: Any) -> Storage:
     if type(identity) is not tuple or len(identity) not in (5, 6) or identity[0] != "storage" or any(identity[5:]):
         raise FormatError("refers to something that is no storage")
     _, kind, key, _, count = identity[:5]
-    if type(kind) is not StorageType or type(key) is not str or type(count) is not int or count < 0:
+    if type(kind) is not StorageType or type(key) is not str or not _is_count(count):
         raise FormatError("refers to a storage that is not described as PyTorch does")
     return Storage(key, kind.code, count)
 

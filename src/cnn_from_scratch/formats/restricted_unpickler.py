@@ -13,8 +13,9 @@ torch/_weights_only_unpickler.py, which does the same for ``torch.load(..., weig
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from pickletools import genops
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import CnnError, FormatError, LimitError
 
@@ -28,12 +29,13 @@ class Maker(NamedTuple):
     make: Callable[..., Any]
 
 
-def unpickle(stream: BinaryIO, names: Mapping[str, Any], persistent: Callable[[Any], Any]) -> Any:
+def unpickle(stream: BytesIO, names: Mapping[str, Any], persistent: Callable[[Any], Any]) -> Any:
     """The value that the pickle at this place of a stream describes; the stream then stands behind it.
 
     Parameters
     ----------
-    stream : binary file
+    stream : BytesIO
+        Bytes in memory: of a file on disk, a length that lies would be allocated before it is found out.
     names : dict
         What each name that may appear stands for, as ``{"collections.OrderedDict": Maker(dict)}``.
     persistent : function
@@ -152,10 +154,14 @@ class _Machine:
         self._update(self._since_mark())
 
     def _update(self, items: list[Any]) -> None:
-        """Keys are names or numbers: of other keys, nested ones could exhaust the processor's stack by their hash."""
+        """Keys are names or numbers of 32 bits.
+
+        Of other keys, nested ones could exhaust the processor's stack by their hash; and among large numbers a file
+        could choose many that have one hash, so that filling a dict takes hours.
+        """
         target = self.stack[-1]
-        if type(target) is not dict or any(type(key) not in (str, int) for key in items[::2]):
-            raise TypeError("only a dict with names or numbers as keys can be filled")
+        if type(target) is not dict or not all(_is_key(key) for key in items[::2]):
+            raise TypeError("only a dict with names or numbers of 32 bits as keys can be filled")
         target.update(zip(items[::2], items[1::2], strict=True))
 
     def _put(self, index: Any) -> None:
@@ -196,6 +202,10 @@ class _Machine:
 
     def _persistent(self, _: Any) -> None:
         self.stack.append(self.persistent(self.stack.pop()))
+
+
+def _is_key(value: Any) -> bool:
+    return type(value) is str or (type(value) is int and abs(value) < 1 << 32)
 
 
 OTHERS: dict[str, Callable[[_Machine, Any], None]] = {

@@ -15,6 +15,7 @@ from ..typing import Array
 from .architecture import build, describe, registry
 from .document import Described, Kind, read_described, write_described
 from .graph_spec import constants_of
+from .tensors import MAX_NESTING, nesting
 
 ENTRY = "cnn_from_scratch"
 """Where the description lies in the metadata of the file."""
@@ -127,9 +128,12 @@ def _read(path: str | os.PathLike[str]) -> Described:
 def _as_json(metadata: Metadata) -> Any:
     """The metadata as they come back from JSON: lists instead of tuples, strings as keys."""
     try:
-        return json.loads(json.dumps(dict(metadata), allow_nan=False))
-    except (TypeError, ValueError) as error:
+        found = json.loads(json.dumps(dict(metadata), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(f"save_model: metadata cannot be written as JSON: {error}") from error
+    if nesting(found) >= MAX_NESTING:  # they lie one deeper in the file
+        raise TypeError(f"save_model: metadata cannot be written: they are nested {MAX_NESTING} deep or more")
+    return found
 
 
 def assemble(

@@ -7,6 +7,7 @@ Reference: https://huggingface.co/docs/safetensors
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,9 @@ DTYPES = {"f8": "F64", "f4": "F32", "f2": "F16", "i8": "I64", "i4": "I32", "i2":
 
 MAX_HEADER = 16 << 20
 """No header of a sensible file is longer."""
+
+MAX_NESTING = 500
+"""Values within values in a JSON text."""
 
 
 class Tensors(NamedTuple):
@@ -90,7 +94,7 @@ def read_tensors(path: str | os.PathLike[str], *, widen: bool = False) -> Tensor
 
     parts: Any = deserialize
     data = Path(path).read_bytes()
-    metadata = _read_header(path, data).get("__metadata__", {})
+    metadata = _read_header(path, data).get("__metadata__") or {}
     try:
         arrays = {name: _widened(path, part) for name, part in parts(data)} if widen else load(data)
     except SafetensorError as error:
@@ -124,9 +128,34 @@ def _read_header(path: str | os.PathLike[str], data: bytes) -> dict[str, Any]:
 def parse_json(path: str | os.PathLike[str], what: str, text: str | bytes) -> Any:
     """The value of a JSON text out of a file; NaN and names given twice are errors, as is anything too deep."""
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse)
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path}: its {what} is not sound JSON: {error}") from error
+    if nesting(value) > MAX_NESTING:
+        raise FormatError(f"{path}: its {what} is nested more than {MAX_NESTING} deep")
+    return value
+
+
+def nesting(value: Any) -> int:
+    """How deep lists and dicts lie within one another: 0 for what is neither.
+
+    Examples
+    --------
+    >>> nesting(1), nesting([]), nesting({"a": [1, {}]})
+    (0, 1, 3)
+    """
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        level = [inside for item in level for inside in (item.values() if isinstance(item, dict) else item)]
+    return depth
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:80]} is too large a number")
+    return value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import ops
 from ..errors import FormatError
+from ..formats.shown import short
 from ..layers import Context
 from ..layers.branches import ConcatCache
 from ..layers.containers import ContainerCache
@@ -138,17 +139,17 @@ class Reader:
                 return {key: self.decode(item, depth + 1) for key, item in items.items()}
             case {"named": str(kind), "items": list(items), **rest} if not rest and kind in NAMED:
                 return _make(NAMED[kind], [self.decode(item, depth + 1) for item in items])
-        raise FormatError(f"holds a value that is none: {_short(spec)}")
+        raise FormatError(f"holds a value that is none: {short(spec)}")
 
     def array(self, name: str, order: Any = None) -> Array:
         """The array of this name, its axes in memory as they were; one array however often it is asked for."""
         if name not in self.arrays:
-            raise FormatError(f"lacks the array {_short(name)}")
+            raise FormatError(f"lacks the array {short(name)}")
         array = self.arrays[name]
         if order is None:
             return array
         if not isinstance(order, list) or sorted(map(repr, order)) != sorted(map(repr, range(array.ndim))):
-            raise FormatError(f"the array {name!r} of shape {array.shape} cannot lie in the order {_short(order)}")
+            raise FormatError(f"the array {name!r} of shape {array.shape} cannot lie in the order {short(order)}")
         if (name, tuple(order)) not in self._ordered:
             moved = np.ascontiguousarray(array.transpose(order)).transpose(np.argsort(order))
             moved.setflags(write=False)
@@ -158,13 +159,23 @@ class Reader:
 
 def _make(kind: type[Any], items: list[Any]) -> Any:
     """A named tuple whose fields are what its class says."""
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     if len(items) != len(hints):
         raise FormatError(f"{kind.__name__} has {len(hints)} fields, got {len(items)}")
     for (field, hint), item in zip(hints.items(), items, strict=True):
         if not fits(item, hint):
-            raise FormatError(f"{kind.__name__}: {field} cannot be {_short(item)}")
+            raise FormatError(f"{kind.__name__}: {field} cannot be {short(item)}")
     return kind(*items)
+
+
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    """The fields of a named tuple and their types, as its class says; found out once."""
+    if kind not in _HINTS:
+        _HINTS[kind] = get_type_hints(kind)
+    return _HINTS[kind]
+
+
+_HINTS: dict[type[Any], dict[str, Any]] = {}
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -199,8 +210,3 @@ def _class_of(kind: Any) -> type[Any]:
     aliased = getattr(kind, "__value__", None)
     found: type[Any] = kind if aliased is None else get_origin(aliased) or aliased
     return found
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}..."

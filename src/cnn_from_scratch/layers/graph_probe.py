@@ -78,7 +78,7 @@ def _run(graph: Graph, input_shape: Shape, examples: int, source: str, target: s
     def seen(node: GraphNode, inputs: Values, outputs: Values, cache: Any) -> None:
         note(dict(zip(node.outputs, outputs, strict=False)))
         facts.after(node, inputs, outputs)
-        work[node.name] = multiply_adds(node, inputs, outputs) // examples
+        work[node.name] = multiply_adds(node, inputs, outputs) // max(examples, 1)
 
     given = {**graph.initializers(), source: x}
     note(given)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar, overload
 from ...errors import FormatError, UnsupportedOpError
 from ...layers.operation import Operation
 from ...typing import Array
+from ..shown import short
 from .registry import Node
 
 T = TypeVar("T")
@@ -61,7 +62,7 @@ def number(node: Node, name: str, default: float) -> float:
     """One float, or an int in its place."""
     value: Any = node.attributes.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise FormatError(f"{label(node)}: {name} must be a float, got {_short(value)}")
+        raise FormatError(f"{label(node)}: {name} must be a float, got {short(value)}")
     return float(value)
 
 
@@ -78,7 +79,7 @@ def choice(node: Node, name: str, default: str, choices: Sequence[str]) -> str:
     """One of some strings."""
     value = text(node, name, default)
     if value not in choices:
-        raise FormatError(f"{label(node)}: {name} must be one of {', '.join(choices)}, got {_short(value)}")
+        raise FormatError(f"{label(node)}: {name} must be one of {', '.join(choices)}, got {short(value)}")
     return value
 
 
@@ -92,7 +93,7 @@ def integers(node: Node, name: str, default: Sequence[int] | None = None) -> tup
     if value is None:
         return None
     if not isinstance(value, list | tuple) or not all(type(item) is int for item in value):
-        raise FormatError(f"{label(node)}: {name} must be a list of ints, got {_short(value)}")
+        raise FormatError(f"{label(node)}: {name} must be a list of ints, got {short(value)}")
     return tuple(value)
 
 
@@ -126,10 +127,5 @@ def _attribute(node: Node, name: str, default: T | None, kind: type[T], what: st
     if value is None and default is None and name not in node.attributes:
         return None
     if type(value) is not kind:
-        raise FormatError(f"{label(node)}: {name} must be {what}, got {_short(value)}")
+        raise FormatError(f"{label(node)}: {name} must be {what}, got {short(value)}")
     return value
-
-
-def _short(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 80 else f"{shown[:80]}..."

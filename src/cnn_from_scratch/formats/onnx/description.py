@@ -9,7 +9,7 @@ import numpy as np
 from ...errors import FormatError, LimitError, UnsupportedOpError
 from ...layers.graph import ValueInfo
 from ...typing import Array
-from .messages import attributes_of, value_info
+from .messages import attributes_of, require_text, value_info
 from .registry import Node
 from .tensors import tensor_array
 
@@ -53,6 +53,7 @@ class _Versions(NamedTuple):
     @staticmethod
     def of(message: ModelProto) -> _Versions:
         """Files of the first two versions of the format import nothing, and mean version 1."""
+        require_text([entry.domain for entry in (*message.opset_import, *message.functions)], "an operator set")
         opsets = {_domain(entry.domain): entry.version for entry in message.opset_import}
         if not opsets and message.ir_version < 3:
             opsets = {"": 1}
@@ -70,6 +71,9 @@ def describe(message: ModelProto) -> Described:
         raise LimitError(f"has {len(graph.node)} nodes; at most {MAX_NODES} are accepted")
     if len(graph.sparse_initializer):
         raise UnsupportedOpError("has sparse initializers, which are not supported")
+    require_text([value.name for value in (*graph.input, *graph.output)], "an input or output")
+    require_text([tensor.name for tensor in graph.initializer], "an initializer")
+    require_text([node.name for node in graph.node], "a node")
     initializers = _initializers(graph)
     inputs = [value_info(value, f"input {value.name!r}") for value in graph.input]
     nodes: list[Placed] = []
@@ -103,6 +107,8 @@ def _initializers(graph: GraphProto) -> dict[str, Array]:
 def _placed(message: NodeProto, index: int, versions: _Versions, taken: set[str]) -> Placed:
     """One node; one without a name, or with that of another, gets one from its type and place."""
     domain, what = _domain(message.domain), f"node {message.name or index!r} ({message.op_type})"
+    attributed = (attribute.name for attribute in message.attribute)
+    require_text((message.op_type, domain, *message.input, *message.output, *attributed), what)
     if (domain, message.op_type) in versions.functions:
         raise UnsupportedOpError(f"{what} is a function that the model defines itself, which is not supported")
     if domain not in versions.opsets and not domain:

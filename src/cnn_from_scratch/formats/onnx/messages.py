@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...errors import FormatError, UnsupportedOpError
@@ -72,6 +72,13 @@ def _text(value: bytes) -> str | bytes:
         return value
 
 
+def require_text(values: Iterable[Any], what: str) -> None:
+    """Raise a FormatError unless all are text: protobuf gives bytes where a string is no UTF-8."""
+    for value in values:
+        if not isinstance(value, str):
+            raise FormatError(f"{what} has a name that is no text: {value[:80]!r}")
+
+
 def value_info(value: ValueInfoProto, what: str) -> ValueInfo:
     """Name, dtype and shape of an input; an axis of any length is a str or None.
 
@@ -92,8 +99,9 @@ def value_info(value: ValueInfoProto, what: str) -> ValueInfo:
     return ValueInfo(value.name, dtype, _lengths(tensor.shape.dim, what) if tensor.HasField("shape") else None)
 
 
-def _lengths(dims: Iterable[Any], what: str) -> tuple[int | str | None, ...]:
+def _lengths(dims: Sequence[Any], what: str) -> tuple[int | str | None, ...]:
     found: list[int | str | None] = []
+    require_text((dim.dim_param for dim in dims), what)
     for dim in dims:
         length = dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None
         if isinstance(length, int) and length < 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from .messages import require_text
 from .package import require_onnx
 from .reading import parse
 
@@ -27,4 +28,6 @@ def load_onnx_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     {'made by': 'hand'}
     """
     message = parse(path, require_onnx("load_onnx_metadata"))
+    texts = [text for entry in message.metadata_props for text in (entry.key, entry.value)]
+    require_text(texts, f"{path}: its metadata")
     return {entry.key: entry.value for entry in message.metadata_props}

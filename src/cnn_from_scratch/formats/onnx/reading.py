@@ -147,7 +147,7 @@ def _operations(nodes: Sequence[Placed]) -> list[Operation]:
             missing.append((placed.node.op_type, error))
         except FormatError:
             raise
-        except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:  # attributes that nobody expects
+        except Exception as error:  # attributes that nobody expects
             raise FormatError(f"node {placed.node.name!r} ({placed.node.op_type}): {error}") from error
     if missing:
         others = sorted({op_type for op_type, _ in missing[1:]} - {missing[0][0]})
@@ -161,7 +161,13 @@ def _require_examples_alone(graph: Graph, length: int) -> None:
     shape = source.shape or ()
     if not all(isinstance(n, int) for n in shape[1:]):
         raise ShapeError(f"batch={length} cannot be freed: {source} has no fixed size, by which it could be shown")
-    if not graph.keeps_batch(tuple(int(n) for n in shape[1:] if n is not None)):
+    try:
+        alone = graph.keeps_batch(tuple(int(n) for n in shape[1:] if n is not None))
+    except CnnError:
+        raise
+    except Exception as error:  # zeros run through a graph that may be made of anything
+        raise ShapeError(f"batch={length} cannot be freed: {type(error).__name__}: {error}") from error
+    if not alone:
         raise ShapeError(f"batch={length} cannot be freed: it cannot be shown that each example is computed by itself")
 
 
