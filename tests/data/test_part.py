@@ -12,6 +12,7 @@ import threading
 import time
 
 import pytest
+from faulty_server import FAULTS
 
 from cnn_from_scratch.data import DownloadError, download
 from cnn_from_scratch.data.download import fetch
@@ -72,6 +73,18 @@ def test_a_server_that_breaks_off_and_knows_no_ranges_does_not_keep_us_for_ever(
     with pytest.raises(DownloadError, match=r"\(4 times\)"):
         fetch(remote(server.url("reset-in-the-middle")), tmp_path)
     assert len(server.asked) == 5  # the first brought half of the file, the others nothing new
+
+
+def test_what_was_there_before_is_no_progress(server, tmp_path, monkeypatch):
+    def here_and_there(answer):
+        answer.headers.pop("range", None)
+        answer.file(until=CUT if answer.count % 2 else 1000)
+
+    monkeypatch.setitem(FAULTS, "here-and-there", here_and_there)
+    monkeypatch.setattr(download, "_WORTHWHILE", 1000)
+    with pytest.raises(DownloadError, match=r"\(4 times\)"):
+        fetch(remote(server.url("here-and-there")), tmp_path)
+    assert len(server.asked) == 5
 
 
 @pytest.mark.parametrize(
