@@ -254,18 +254,22 @@ def test_signals_while_the_forks_are_being_made():
         import os, signal, subprocess, sys
         from cnn_from_scratch.parallel import ForkedGroup
         os.setpgid(0, 0)
-        heard = []
-        signal.signal(signal.SIGTERM, lambda *_: heard.append(1))
+        first, heard = os.getpid(), []
+        def handler(number, frame):  # of the first process: no fork may run it
+            heard.append(1) if os.getpid() == first else os._exit(1)
+        signal.signal(signal.SIGTERM, handler)
         rain = "import os, signal, time\\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\\nprint(flush=True)\\n"
         rain += f"while True: os.killpg({os.getpid()}, signal.SIGTERM); time.sleep(1e-4)"
-        with subprocess.Popen([sys.executable, "-c", rain], stdout=subprocess.PIPE) as process:
+        process, results = subprocess.Popen([sys.executable, "-c", rain], stdout=subprocess.PIPE), []
+        try:
             process.stdout.readline()
-            results = []
             for _ in range(100):
                 group = ForkedGroup(2, lambda member, task: task)
                 results += group.run([7], here=lambda member: 7)
                 group.close()
+        finally:
             process.kill()
+        process.communicate()
         print(results == [7] * 200, len(heard) > 0)
     """
     process = run_script(text)
