@@ -125,10 +125,10 @@ def test_what_is_new_on_a_rung_where_nothing_else_is_known():
 
 
 def test_a_loop_whose_result_changes_from_run_to_run():
-    answer = EXERCISES["training_loop"].answer
+    answer, elsewhere = EXERCISES["training_loop"].answer, np.random.default_rng(0)
 
     def careless(rng, **given):
-        return answer(rng=np.random.default_rng(), **given)
+        return answer(rng=elsewhere, **given)
 
     verdict = check_function("training_loop", careless)
     assert any("another result in each run" in line for line in section(verdict, "Seen"))
@@ -154,6 +154,31 @@ def test_the_arguments_are_not_moved_by_a_check():
     assert (arguments("training_loop", 1)["rng"].permutation(9) == before).all()
     with pytest.raises(ValueError, match="arguments: rung must be 0 to 5 for training_loop, got 6"):
         arguments("training_loop", 6)
+
+
+def test_a_shape_alone_can_tell():
+    """Cut as if there were no padding at the end, and with numbers of no known mistake."""
+
+    def odd(cols, input_shape, kernel_size, stride=1, padding=0, dilation=1):
+        N, C, H, W = input_shape
+        x = EXERCISES["col2im"].answer(cols, input_shape, kernel_size, stride, padding, dilation)
+        return x if not padding else np.full((N, C, H + padding, W + padding), 0.5)
+
+    verdict = check_function("col2im", odd)
+    assert verdict.mistakes == ("cropped-at-the-start-only",)
+    assert section(verdict, "Likely")[0].startswith("This shape comes out when the padding is cut off only at the top")
+
+
+def test_several_mistakes_that_make_the_same_are_all_named():
+    def half_padded(x, kernel_size, stride=1, padding=0, dilation=1):
+        sides = ((padding, 0), (padding, 0))
+        return im2col(x, kernel_size, stride=stride, padding=sides, dilation=dilation) * (-1 if padding else 1)
+
+    given = check_function("im2col", half_padded)
+    assert given.mistakes == ("padding-top-left", "padding-bottom-right", "one-window-less")
+    lines = section(given, "Likely")
+    assert lines[0] == "This shape comes out when (one of these):"
+    assert len(lines) == 1 + len(given.mistakes)
 
 
 # --- resemblances ---------------------------------------------------------------------------------------------------

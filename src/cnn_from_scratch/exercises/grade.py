@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from .compare import Difference, difference, same, side_by_side
-from .exercise import Exercise, Rung
-from .likely import Trial, likely_mistakes, outputs_of
+from .exercise import Exercise, Mistake, Rung
+from .likely import Trial, likely_mistakes, mistakes_of_shape, outputs_of
 from .outcome import Outcome, Watch, call, innermost, said_place, where
 from .relations import relation
 from .verdict import Section, Verdict
@@ -160,7 +160,9 @@ def _explained(
         sections += _evidence(exercise, trial, output)
     mistakes = likely_mistakes(exercise, trials, first, output or 0) if _numbers_matter(exercise, trial, output) else []
     if mistakes:
-        sections.append(Section("Likely", _said_mistakes([m.says for m in mistakes])))
+        sections.append(Section("Likely", _said_mistakes("This is what comes out when", mistakes)))
+    elif output is not None and (mistakes := mistakes_of_shape(exercise, trial, output)):
+        sections.append(Section("Likely", _said_mistakes("This shape comes out when", mistakes)))
     seen = _resemblance(exercise, trial, output) if output is not None else []
     if "rng" in trial.rung.arguments and output is not None and not _repeats(exercise, function, trial):
         seen.append(
@@ -181,12 +183,13 @@ def _explained(
 
 
 def _repeats(exercise: Exercise, function: Callable[..., Any], trial: Trial) -> bool:
-    """Whether a second call gives the same."""
-    again = call(function, trial.rung.arguments)
-    if again.error is not None:
-        return False
-    once, twice = (outputs_of(exercise, outcome.returned) for outcome in (trial.outcome, again))
-    return all(same(a, b) for a, b in zip(once, twice, strict=True))
+    """Whether more calls give the same."""
+    first = outputs_of(exercise, trial.outcome.returned)
+    for _ in range(3):
+        again = call(function, trial.rung.arguments)
+        if again.error is not None or not all(map(same, first, outputs_of(exercise, again.returned))):
+            return False
+    return True
 
 
 def _said_call(trial: Trial) -> tuple[str, ...]:
@@ -242,10 +245,10 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), names[-1]])
 
 
-def _said_mistakes(says: list[str]) -> tuple[str, ...]:
-    if len(says) == 1:
-        return (f"This is what comes out when {says[0]}.",)
-    return ("These numbers come out in more ways than one:", *(f"- when {text}." for text in says))
+def _said_mistakes(begin: str, mistakes: Sequence[Mistake]) -> tuple[str, ...]:
+    if len(mistakes) == 1:
+        return (f"{begin} {mistakes[0].says}.",)
+    return (f"{begin} (one of these):", *(f"- {mistake.says}." for mistake in mistakes))
 
 
 def _said_arguments(exercise: Exercise, trial: Trial, rung: int) -> Section:

@@ -36,6 +36,20 @@ def likely_mistakes(exercise: Exercise, trials: Sequence[Trial], first: int, out
     return list({m.says: m for m in best}.values())[:MOST]
 
 
+def mistakes_of_shape(exercise: Exercise, trial: Trial, output: int) -> list[Mistake]:
+    """Those that make an array of the learner's shape, where that is wrong."""
+    shape = np.shape(outputs_of(exercise, trial.outcome.returned)[output])
+    if shape == np.shape(trial.right[output]):
+        return []
+    made = [(m, call(m.function, trial.rung.arguments)) for m in exercise.mistakes]
+    found = [
+        m
+        for m, outcome in made
+        if outcome.error is None and np.shape(outputs_of(exercise, outcome.returned)[output]) == shape
+    ]
+    return list({m.says: m for m in found}.values())[:MOST]
+
+
 def _makes(exercise: Exercise, mistake: Mistake, trial: Trial, output: int, *, strict: bool = True) -> bool:
     """Whether the mistake gives what the learner got; strict: and something else than the right numbers."""
     made = call(mistake.function, trial.rung.arguments)

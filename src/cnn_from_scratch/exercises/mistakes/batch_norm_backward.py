@@ -98,6 +98,51 @@ def _sums_not_means(s: _Seen) -> Array:
     return made
 
 
+def _sums_along_columns(dy: Array, x: Array, weight: Array, eps: float = 1e-5) -> Gradients:
+    """The sums (C,) against images (N, C, H, W): an error, or for C = W the wrong numbers."""
+    _, dweight, dbias = correct(dy, x, weight, eps)
+    s, n = _seen(dy, x, weight, eps), dy[:, 0].size
+    return s.weight * s.inv_std * (dy - dbias / n - s.xhat * dweight / n), dweight, dbias
+
+
+def _weight_along_columns(dy: Array, x: Array, weight: Array, eps: float = 1e-5) -> Gradients:
+    _, dweight, dbias = correct(dy, x, weight, eps)
+    s = _seen(dy, x, weight, eps)
+    return weight * _full(s) / s.weight, dweight, dbias
+
+
+def _n_of_everything(dy: Array, x: Array, weight: Array, eps: float = 1e-5) -> Gradients:
+    """n = x.size where the means of dx are made."""
+    _, dweight, dbias = correct(dy, x, weight, eps)
+    s, n = _seen(dy, x, weight, eps), x.size
+    sums = s.mean(dy), s.mean(dy * s.xhat)
+    share = dy[:, 0].size / n
+    return s.weight * s.inv_std * (dy - share * sums[0] - s.xhat * share * sums[1]), dweight, dbias
+
+
+def _n_of_everything_forward(dy: Array, x: Array, weight: Array, eps: float = 1e-5) -> Gradients:
+    """n = x.size where mean and variance are made, and in dx."""
+    n, gain = x.size, weight[:, None, None]
+
+    def total(values: Array) -> Array:
+        made: Array = values.sum(CHANNELS, keepdims=True)
+        return made
+
+    centred = x - total(x) / n
+    inv_std = 1 / np.sqrt(total(centred**2) / n + eps)
+    xhat = centred * inv_std
+    dx = gain * inv_std * (dy - total(dy) / n - xhat * total(dy * xhat) / n)
+    return dx, (dy * xhat).sum(CHANNELS), dy.sum(CHANNELS)
+
+
+def _n_of_batch(dy: Array, x: Array, weight: Array, eps: float = 1e-5) -> Gradients:
+    """n = N where the means of dx are made."""
+    _, dweight, dbias = correct(dy, x, weight, eps)
+    s, times = _seen(dy, x, weight, eps), dy[0, 0].size
+    dx = s.weight * s.inv_std * (dy - times * s.mean(dy) - s.xhat * times * s.mean(dy * s.xhat))
+    return dx, dweight, dbias
+
+
 MISTAKES = (
     Mistake(
         "mean-and-variance-constant",
@@ -124,6 +169,33 @@ MISTAKES = (
         "sums-not-divided",
         "the 1/n is forgotten: in dx stand the means of dy and of dy * xhat, not their sums",
         _dx(_sums_not_means),
+    ),
+    Mistake(
+        "n-of-everything",
+        "n is the number of all numbers, x.size: each channel has only N*H*W of them, x.size / C",
+        _n_of_everything,
+    ),
+    Mistake(
+        "n-of-everything-from-the-start",
+        "mean and variance divide by the number of all numbers, x.size: each channel has only N*H*W of them, x.size / "
+        "C",
+        _n_of_everything_forward,
+    ),
+    Mistake(
+        "n-of-batch",
+        "n is N, the number of examples: each channel has N*H*W numbers",
+        _n_of_batch,
+    ),
+    Mistake(
+        "sums-along-columns",
+        "the sums of the channels, (C,), meet images (N, C, H, W) along the last axis: it takes dbias[:, None, None], "
+        "or sums with keepdims=True",
+        _sums_along_columns,
+    ),
+    Mistake(
+        "weight-along-columns",
+        "weight, (C,), meets images (N, C, H, W) along the last axis: it takes weight[:, None, None]",
+        _weight_along_columns,
     ),
     Mistake(
         "weight-forgotten",

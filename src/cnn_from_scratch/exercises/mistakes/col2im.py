@@ -171,6 +171,11 @@ MISTAKES = (
         _cut(lambda xp, P, H, W: xp[:, :, P:, P:]),
     ),
     Mistake(
+        "cropped-by-minus-p",
+        "the padding is cut off by [p:-p]: for p = 0 that is [0:0], which is empty. Write p : p + H",
+        _cut(lambda xp, P, H, W: xp[:, :, P:-P, P:-P]),
+    ),
+    Mistake(
         "cropped-from-the-corner",
         "the padding is not taken off the positions, as in xp[:, :, :H, :W]: the image begins at row and column p of "
         "the padded one",

@@ -159,6 +159,11 @@ MISTAKES = (
         _other_dx(_by_col2im("padding-not-cropped")),
     ),
     Mistake(
+        "dx-cropped-by-minus-p",
+        "the padding is cut off dx by [p:-p]: for p = 0 that is [0:0], which is empty. Write p : p + H",
+        _other_dx(_by_col2im("cropped-by-minus-p")),
+    ),
+    Mistake(
         "dx-cropped-from-the-corner",
         "dx is cut from the corner of the padded gradient, [:, :, :H, :W]; the image begins at row and column p",
         _other_dx(_by_col2im("cropped-from-the-corner")),

@@ -214,14 +214,14 @@ MISTAKES = (
     ),
     Mistake(
         "reshaped-from-filters-last",
-        "the right numbers in the wrong places: an array (N, OH*OW, F) was reshaped to (N, F, OH, OW). Reshape does "
-        "not move axes: reshape to (N, OH, OW, F) first, then .transpose(0, 3, 1, 2)",
+        "an array (N, OH*OW, F) is reshaped to (N, F, OH, OW): the right numbers land in the wrong places, for reshape "
+        "does not move axes. Reshape to (N, OH, OW, F) first, then .transpose(0, 3, 1, 2)",
         _columns_in_one_row,
     ),
     Mistake(
         "reshaped-from-filters-first",
-        "the right numbers in the wrong places: an array (F, N*OH*OW) was reshaped to (N, F, OH, OW). Reshape does not "
-        "move axes: reshape to (F, N, OH, OW) first, then exchange F and N",
+        "an array (F, N*OH*OW) is reshaped to (N, F, OH, OW): the right numbers land in the wrong places, for reshape "
+        "does not move axes. Reshape to (F, N, OH, OW) first, then exchange F and N",
         _filters_first,
     ),
     Mistake(

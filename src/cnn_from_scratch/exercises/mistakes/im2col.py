@@ -110,19 +110,28 @@ def _rounded_too_early(x: Array, kernel_size: Size, stride: int = 1, padding: in
     return six[..., :OH, :OW].reshape(len(x), six[0, ..., 0, 0].size, -1)
 
 
+def _filled(xp: Array, six: Array, stride: int, dilation: int) -> Array:
+    """The loop over kernel offsets, with room for the right columns but perhaps another image."""
+    OH, OW = six.shape[4:]
+    for kh, kw in np.ndindex(*six.shape[2:4]):
+        rows = slice(kh * dilation, kh * dilation + stride * (OH - 1) + 1, stride)
+        columns = slice(kw * dilation, kw * dilation + stride * (OW - 1) + 1, stride)
+        six[:, :, kh, kw] = xp[:, :, rows, columns]
+    return six.reshape(len(six), -1, OH * OW)
+
+
+def _every_axis_in_a_loop(x: Array, kernel_size: Size, stride: int = 1, padding: int = 0, dilation: int = 1) -> Array:
+    six = np.zeros_like(patches(x, kernel_size, stride, padding, dilation))
+    return _filled(np.pad(x, padding), six, stride, dilation)
+
+
 def _unpadded(x: Array, kernel_size: Size, stride: int = 1, padding: int = 0, dilation: int = 1) -> Array:
     """Room for the windows of the padded image, filled from the image itself."""
     six = np.zeros_like(patches(x, kernel_size, stride, padding, dilation))
-    OH, OW = six.shape[4:]
-    for kh, kw in np.ndindex(*kernel_size):
-        top, left = kh * dilation, kw * dilation
-        rows, columns = (
-            slice(top, top + stride * (OH - 1) + 1, stride),
-            slice(left, left + stride * (OW - 1) + 1, stride),
-        )
-        six[:, :, kh, kw] = x[:, :, rows, columns]
-    return six.reshape(len(x), -1, OH * OW)
+    return _filled(x, six, stride, dilation)
 
+
+EVERY_AXIS = "np.pad(x, padding) pads batch and channels, too; it takes np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))"
 
 MISTAKES = (
     Mistake(
@@ -213,11 +222,8 @@ MISTAKES = (
         "its corner and not in its middle)",
         _padded(lambda p: ((0, 2 * p), (0, 2 * p))),
     ),
-    Mistake(
-        "padding-of-every-axis",
-        "np.pad(x, padding) pads batch and channels, too; it takes ((0, 0), (0, 0), (p, p), (p, p))",
-        _every_axis_padded,
-    ),
+    Mistake("padding-of-every-axis", EVERY_AXIS, _every_axis_padded),
+    Mistake("padding-of-every-axis-in-a-loop", EVERY_AXIS, _every_axis_in_a_loop),
     Mistake("padding-by-the-edge", "the padding repeats the edge of the image; it is zeros", _repeated_edge),
     Mistake(
         "one-window-less",

@@ -212,6 +212,21 @@ MISTAKES = (
     ),
     Mistake("padding-not-cropped", "dx still has the padding: cut off p rows and columns on every side", _not_cropped),
     Mistake(
+        "cropped-by-minus-p",
+        "the padding is cut off dx by [p:-p]: for p = 0 that is [0:0], which is empty. Write p : p + H",
+        lambda dy, x, kernel_size, stride, padding=0: _not_cropped(dy, x, kernel_size, stride, padding)[
+            :, :, padding:-padding, padding:-padding
+        ],
+    ),
+    Mistake(
+        "cropped-at-the-start-only",
+        "the padding is cut off only at the top and the left: [:, :, p : p + H] with the H and W of x, not of the "
+        "padded x",
+        lambda dy, x, kernel_size, stride, padding=0: _not_cropped(dy, x, kernel_size, stride, padding)[
+            :, :, padding:, padding:
+        ],
+    ),
+    Mistake(
         "cropped-from-the-corner",
         "dx is cut from the corner of the padded gradient, [:, :, :H, :W]; the image begins at row and column p",
         _from_the_corner,

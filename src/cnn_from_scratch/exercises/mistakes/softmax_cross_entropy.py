@@ -117,8 +117,8 @@ MISTAKES = (
     ),
     Mistake(
         "log-of-zero",
-        "log(p) is taken of a p that has become 0: the loss is z[target] - log(sum(exp(z))) with its sign turned, z "
-        "the logits less their maximum, and stays finite",
+        "log(p) is taken of a p that has become 0: the loss is log(sum(exp(z))) - z[target], z the logits less their "
+        "maximum, and stays finite",
         _loss(lambda p, targets: -np.log(_right(p, targets)).mean()),
     ),
     Mistake(
