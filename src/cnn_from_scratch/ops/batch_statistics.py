@@ -147,13 +147,14 @@ def _follow(running: Array | None, batch: Array, momentum: float, n: float) -> A
     if running is None:
         return None
     share = momentum if n else 0.0
-    return ((1 - share) * running.astype(np.float64) + share * batch).astype(running.dtype.newbyteorder("="))
+    new = (1 - share) * np.asarray(running, np.float64) + share * batch
+    return new.astype(running.dtype.newbyteorder("="))
 
 
 def _as_they_are(function: str, running_mean: Array | None, running_var: Array | None) -> tuple[Array, Array]:
     if running_mean is None or running_var is None:
         raise ValueError(f"{function}: evaluation needs running_mean and running_var, got None")
-    return running_mean.astype(np.float64), running_var.astype(np.float64)
+    return np.asarray(running_mean, np.float64), np.asarray(running_var, np.float64)
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------

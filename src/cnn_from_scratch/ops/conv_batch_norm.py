@@ -206,7 +206,7 @@ def normalized_convolution(
     check_settings(function, len(weight), vectors, momentum, eps)
     sums = ChannelSums(len(weight)) if train else None
     z = convolve(x, weight, geometry, groups, algorithm, None if sums is None else sums.add_images)
-    mean = running_mean if bias is None or running_mean is None else running_mean.astype(np.float64) - bias
+    mean = running_mean if bias is None or running_mean is None else np.asarray(running_mean, np.float64) - bias
     norm = normalization(
         function, z, sums, bn_weight, bn_bias, mean, running_var, momentum=momentum, eps=eps, group=group
     )
