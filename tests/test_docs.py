@@ -187,3 +187,36 @@ def test_without_a_browser_the_check_says_that_it_was_skipped(tmp_path):
     (tmp_path / "page.html").write_text(HEAD)
     env = {**os.environ, "PATH": str(tmp_path)}
     assert check_pages(tmp_path, env=env) == (0, "skipped: there is no Chromium here to open the pages with\n")
+
+
+# --- links of the built site ------------------------------------------------------------------------------------------
+
+
+def check_links(folder):
+    command = [sys.executable, str(ROOT / ".ci" / "check_links.py"), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, (done.stdout + done.stderr).splitlines()
+
+
+def test_links_that_lead_nowhere_are_found(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.html").write_text(
+        '<p id="top"><a href="#top">1</a><a href="#gone">2</a><a href="sub/b%20c.html#x">3</a><a href="sub/d.html">4</a>'
+        '<a href="https://example.org/no">5</a><img src="no.png"><a href="sub/b%20c.html#y">6</a>'
+    )
+    (tmp_path / "sub" / "b c.html").write_text('<a name="x" href="../a.html#top">back</a>')
+    assert check_links(tmp_path) == (
+        1,
+        [
+            "a.html: #gone leads to no place in a.html",
+            "a.html: sub/d.html leads to no file",
+            "a.html: no.png leads to no file",
+            "a.html: sub/b%20c.html#y leads to no place in b c.html",
+        ],
+    )
+
+
+def test_a_site_without_broken_links_passes_and_an_empty_one_does_not(tmp_path):
+    assert check_links(tmp_path) == (1, [f"there is no page in {tmp_path}"])
+    (tmp_path / "a.html").write_text('<a href="a.html">1</a><a href="mailto:x@example.org">2</a>')
+    assert check_links(tmp_path) == (0, ["1 pages: every link inside leads somewhere"])
