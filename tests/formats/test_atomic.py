@@ -51,7 +51,7 @@ def _full(*args, **kwargs):
 @pytest.mark.parametrize(
     ("where", "name"), [(Path, "write_bytes"), (os, "fsync"), (os, "replace")], ids=["write", "fsync", "replace"]
 )
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, where, name):
+def test_whichever_step_fails_the_old_file_stays_and_nothing_else(tmp_path, monkeypatch, where, name):
     path = tmp_path / "a"
     path.write_text("old")
     monkeypatch.setattr(where, name, _full)
@@ -63,6 +63,34 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
     assert names(tmp_path) == ["a"]
 
 
+@pytest.fixture
+def full(tmp_path):
+    """A file system in memory with an old file, and no room for another."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    try:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", folder], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("only root may mount a file system")
+    (folder / "a").write_text("old")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.fault("disk-full")
+@pytest.mark.parametrize("size", [64_000, 1_000_000])  # the last page is the one too many; or most of it
+def test_a_file_system_that_is_full(full, size):
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_atomically(full / "a", bytes(size))
+    assert caught.value.errno == errno.ENOSPC
+    assert caught.value.filename == str(full / "a")
+    assert (full / "a").read_text() == "old"
+    assert names(full) == ["a"]
+    write_atomically(full / "a", "as long as there is room")
+    assert (full / "a").read_text() == "as long as there is room"
+
+
+@pytest.mark.fault("disk-full")
 def test_a_limit_on_file_sizes(tmp_path):
     resource = pytest.importorskip("resource")
     path = tmp_path / "a"
@@ -104,6 +132,7 @@ def test_a_missing_folder_is_the_systems_own_error(tmp_path):
 LEFT = "0123456789abcdef"
 
 
+@pytest.mark.fault("kill-during-save")
 def test_what_a_dead_writer_left_is_removed(tmp_path):
     stale, longer, other = (tmp_path / f".{name}.{LEFT}.part" for name in ("a[1]", "a[1].json", "a1"))
     for part in (stale, longer, other):
@@ -142,9 +171,10 @@ while True:
 """
 
 
+@pytest.mark.fault("kill-during-save")
 def test_a_killed_process_leaves_a_whole_file(tmp_path):
     path = tmp_path / "a"
-    for delay in (0.01, 0.05):
+    for delay in (0.01, 0.05, 0.003):
         with subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE) as process:
             process.stdout.readline()
             while not path.exists():
@@ -153,3 +183,47 @@ def test_a_killed_process_leaves_a_whole_file(tmp_path):
             process.kill()
         content = path.read_bytes()
         assert content == content[:1] * 300_000
+        write_atomically(path, "the next writer clears up")
+        assert names(tmp_path) == ["a"]
+        path.unlink()
+
+
+HALF = """
+import os, signal, sys
+from cnn_from_scratch.formats import replacing
+with replacing(sys.argv[1]) as part:
+    part.write_text("half of it")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.fault("kill-during-save")
+def test_killed_between_writing_and_replacing(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("old")
+    with subprocess.Popen([sys.executable, "-c", HALF, str(path)]) as process:
+        pass
+    assert process.returncode == -signal.SIGKILL
+    assert path.read_text() == "old"
+    assert len(names(tmp_path)) == 2  # nobody could clear up after it
+    write_atomically(path, "new")
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.fault("kill-during-save")
+def test_a_writer_whose_file_is_cleared_away_before_it_is_locked_takes_another(tmp_path, monkeypatch):
+    import fcntl
+
+    lock, removed = fcntl.flock, []
+
+    def late(descriptor, operation):
+        if not removed:  # another process was quicker: it found a file that nobody holds
+            [part] = tmp_path.glob(".a.*.part")
+            part.unlink()
+            removed.append(part.name)
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    write_atomically(tmp_path / "a", "new")
+    assert removed
+    assert names(tmp_path) == ["a"]

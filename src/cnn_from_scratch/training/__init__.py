@@ -1,6 +1,6 @@
 """Training and evaluation: `fit`, `evaluate`, the history, callbacks."""
 
-from .callbacks import AverageWeights, BestWeights, Callback, EarlyStopping, Progress
+from .callbacks import Callback, Progress
 from .checkpoint import (
     Checkpoint,
     latest_checkpoint,
@@ -16,6 +16,7 @@ from .interrupts import Terminated
 from .losses import Loss, as_loss
 from .step import StepResult, compute_gradients
 from .stepper import training_steps
+from .usual_callbacks import AverageWeights, BestWeights, EarlyStopping
 
 __all__ = [
     "AverageWeights",

@@ -149,6 +149,17 @@ def fit(
     >>> history = fit(model, (x, y), epochs=20, batch_size=4, optimizer=Adam(lr=0.1), progress=False)
     >>> history["accuracy"][-1]
     1.0
+
+    Checkpoints, and a training that goes on from them:
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for epochs in (1, 3):
+    ...         model, options = Sequential(Linear(1, 2, rng=0)), {"checkpoint": folder, "resume": True}
+    ...         history = fit(model, (x, y), epochs=epochs, shards=1, progress=False, **options)
+    ...         print(history["epoch"], sorted(os.listdir(folder))[-1])
+    [1] checkpoint-00001-00000001.safetensors
+    [1, 2, 3] checkpoint-00003-00000003.safetensors
     """
     check_count("epochs", epochs)
     check_count("batch_size", batch_size)
