@@ -28,7 +28,7 @@ class Page(HTMLParser):
         """Called for each tag."""
         values = dict(attrs)
         self.places |= {value for name in ("id", "name") if (value := values.get(name))}
-        if link := values.get(ATTRIBUTES.get(tag, ""), None):
+        if link := values.get(ATTRIBUTES.get(tag, "")):
             self.links.append(link)
 
 

@@ -133,7 +133,7 @@ def problems_of(tab: Browser, page: Path, pictures: Path | None) -> list[str]:
             tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": colour}])
             if pictures:
                 data = tab.call("Page.captureScreenshot", format="png")["data"]
-                (pictures / f"{page.stem}-{name}-{colour}.png").write_bytes(base64.b64decode(data))
+                (pictures / f"{page.parent.name}-{page.stem}-{name}-{colour}.png").write_bytes(base64.b64decode(data))
         if tab.evaluate("document.documentElement.scrollWidth > innerWidth"):
             problems.append(f"{name}: wider than {width}: {', '.join(tab.evaluate(TOO_WIDE)) or 'the page'}")
     return [*dict.fromkeys([*problems, *filter(None, map(complaint, tab.events))])]

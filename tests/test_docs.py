@@ -201,8 +201,9 @@ def check_links(folder):
 def test_links_that_lead_nowhere_are_found(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "a.html").write_text(
-        '<p id="top"><a href="#top">1</a><a href="#gone">2</a><a href="sub/b%20c.html#x">3</a><a href="sub/d.html">4</a>'
-        '<a href="https://example.org/no">5</a><img src="no.png"><a href="sub/b%20c.html#y">6</a>'
+        '<p id="top"><a href="#top">1</a><a href="#gone">2</a><a href="sub/b%20c.html#x">3</a>'
+        '<a href="sub/d.html">4</a><a href="https://example.org/no">5</a><img src="no.png">'
+        '<a href="sub/b%20c.html#y">6</a>'
     )
     (tmp_path / "sub" / "b c.html").write_text('<a name="x" href="../a.html#top">back</a>')
     assert check_links(tmp_path) == (
