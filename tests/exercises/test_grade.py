@@ -156,6 +156,35 @@ def test_the_arguments_are_not_moved_by_a_check():
         arguments("training_loop", 6)
 
 
+def test_two_mistakes_at_once():
+    """The one that shows first is named, and that it is not all."""
+
+    def two(x, weight, bias, stride=1, padding=0):
+        y = EXERCISES["conv_forward"].answer(x, weight, 0 * bias, stride, padding)
+        return y if stride == 1 else -y
+
+    verdict = check_function("conv_forward", two)
+    assert verdict.mistakes == ("bias-forgotten",)
+    first, second = section(verdict, "Likely")
+    assert first.startswith("On this rung, this is what comes out when the bias is forgotten")
+    assert second == "It does not fit to other rungs: something else is wrong, too."
+
+
+def test_what_comes_first_is_examined_first():
+    """A wrong v makes a wrong param: v is what is told."""
+
+    def careless(param, grad, m, v, t, **rest):
+        param, m, v = EXERCISES["adam"].answer(param, grad, m, v, t, **rest)
+        return param + 1, m, 2 * v
+
+    assert check_function("adam", careless).headline == "v[0] should be 0.016 and is 0.032"
+
+
+def test_numbers_that_differ_late_are_shown_with_more_digits():
+    lines = side_by_side("y", np.array([1.0, 2.0]), np.array([1.0, 2.00001]), (1,))
+    assert lines[-1].split() == ["1", "2", "1", "2.00001*"]
+
+
 def test_a_shape_alone_can_tell():
     """Cut as if there were no padding at the end, and with numbers of no known mistake."""
 
@@ -210,6 +239,13 @@ def test_resemblances(yours, said):
     found = relation(A, yours)
     assert found.startswith(said)
     assert bool(found) == bool(said)
+
+
+def test_what_should_add_up_to_nothing():
+    right = np.array([[0.25, -0.75, 0.5], [-0.5, 0.125, 0.375]])
+    found = relation(right, right + [[0.1, 0.0, 0.3], [0.2, 0.5, 0.0]])
+    assert found.startswith("over (1,) the right numbers add up to 0, yours do not")
+    assert relation(np.float64(1.0), np.float64("nan")) == ""
 
 
 def test_resemblances_of_other_shapes():

@@ -94,16 +94,22 @@ def side_by_side(name: str, right: Array, yours: Array, index: tuple[int, ...]) 
         return []
     marks = ~close(right, yours)[at].reshape(a.shape)
     title = f"{name}[{', '.join([*map(str, at), *[':'] * rank])}]" if at else name
-    left, wrong = _grid(a, np.zeros_like(marks)), _grid(b, marks)
+    count = next((n for n in (4, 5, 6, 7) if _told_apart(a[marks], b[marks], n)), 8)
+    left, wrong = _grid(a, np.zeros_like(marks), count), _grid(b, marks, count)
     width = max(map(len, [*left, "right"]))
     lines = [f"{'right'.ljust(width)}    yours, * where wrong"]
     return [title, *lines, *(f"{x.ljust(width)}    {y}" for x, y in zip(left, wrong, strict=True))]
 
 
-def _grid(a: Array, marks: Array) -> list[str]:
-    """Rows of numbers below each other."""
+def _told_apart(a: Array, b: Array, count: int) -> bool:
+    """Whether so many digits show that the numbers are different."""
+    return all(f"{x:.{count}g}" != f"{y:.{count}g}" for x, y in zip(a, b, strict=True))
+
+
+def _grid(a: Array, marks: Array, count: int) -> list[str]:
+    """Rows of numbers with so many digits, below each other."""
     texts = [
-        [f"{v + 0.0:.4g}" + ("*" if mark else " ") for v, mark in zip(*row, strict=True)]
+        [f"{v + 0.0:.{count}g}" + ("*" if mark else " ") for v, mark in zip(*row, strict=True)]
         for row in zip(a, marks, strict=True)
     ]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]

@@ -57,6 +57,8 @@ class Exercise:
         The classic ones.
     terms : callable
         ``terms(arguments, output, index)``: lines that show how one right number comes about.
+    examined : tuple of str
+        The outputs in the order in which they are examined, the simplest first; that of `outputs` if not given.
     """
 
     name: str
@@ -70,6 +72,12 @@ class Exercise:
     rungs: Callable[[], Sequence[Rung]]
     mistakes: tuple[Mistake, ...]
     terms: Callable[[Arguments, str, tuple[int, ...]], Lines]
+    examined: tuple[str, ...] = ()
+
+    @property
+    def order(self) -> list[int]:
+        """The outputs, in the order in which they are examined."""
+        return [self.outputs.index(name) for name in self.examined or self.outputs]
 
     @property
     def stub(self) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from .compare import Difference, difference, same, side_by_side
 from .exercise import Exercise, Mistake, Rung
-from .likely import Trial, likely_mistakes, mistakes_of_shape, outputs_of
+from .likely import Trial, fits_everywhere, likely_mistakes, mistakes_of_shape, outputs_of
 from .outcome import Outcome, Watch, call, innermost, said_place, where
 from .relations import relation
 from .verdict import Section, Verdict
@@ -74,7 +74,7 @@ def _fault(exercise: Exercise, trial: Trial) -> str:
     yours = outputs_of(exercise, outcome.returned)
     if problem := _kinds(exercise, outcome.returned) or _shapes(exercise, trial.right, yours):
         return problem
-    found = _first_difference(trial, yours)
+    found = _first_difference(exercise, trial, yours)
     if found is not None:
         return found[1].said(exercise.outputs[found[0]])
     return _dtypes(exercise, trial.right, yours) or _changes(outcome)
@@ -109,15 +109,15 @@ def _kinds(exercise: Exercise, returned: Any) -> str:
 
 
 def _shapes(exercise: Exercise, right: Any, yours: Any) -> str:
-    for name, a, b in zip(exercise.outputs, right, yours, strict=True):
-        if np.shape(a) != np.shape(b):
-            return f"{name} should have the shape {np.shape(a)} and has {np.shape(b)}"
+    for i in exercise.order:
+        if np.shape(right[i]) != np.shape(yours[i]):
+            return f"{exercise.outputs[i]} should have the shape {np.shape(right[i])} and has {np.shape(yours[i])}"
     return ""
 
 
-def _first_difference(trial: Trial, yours: Any) -> tuple[int, Difference] | None:
-    for i, (a, b) in enumerate(zip(trial.right, yours, strict=True)):
-        if (found := difference(a, b)) is not None:
+def _first_difference(exercise: Exercise, trial: Trial, yours: Any) -> tuple[int, Difference] | None:
+    for i in exercise.order:
+        if (found := difference(trial.right[i], yours[i])) is not None:
             return i, found
     return None
 
@@ -160,7 +160,10 @@ def _explained(
         sections += _evidence(exercise, trial, output)
     mistakes = likely_mistakes(exercise, trials, first, output or 0) if _numbers_matter(exercise, trial, output) else []
     if mistakes:
-        sections.append(Section("Likely", _said_mistakes("This is what comes out when", mistakes)))
+        everywhere = fits_everywhere(exercise, mistakes[0], trials, output or 0)
+        begin = "This is what comes out when" if everywhere else "On this rung, this is what comes out when"
+        besides = () if everywhere else ("It does not fit to other rungs: something else is wrong, too.",)
+        sections.append(Section("Likely", (*_said_mistakes(begin, mistakes), *besides)))
     elif output is not None and (mistakes := mistakes_of_shape(exercise, trial, output)):
         sections.append(Section("Likely", _said_mistakes("This shape comes out when", mistakes)))
     seen = _resemblance(exercise, trial, output) if output is not None else []
@@ -207,10 +210,10 @@ def _output_in_question(exercise: Exercise, trial: Trial) -> int | None:
     if trial.outcome.error is not None or _kinds(exercise, trial.outcome.returned):
         return None
     yours = outputs_of(exercise, trial.outcome.returned)
-    for i, (a, b) in enumerate(zip(trial.right, yours, strict=True)):
-        if np.shape(a) != np.shape(b):
+    for i in exercise.order:
+        if np.shape(trial.right[i]) != np.shape(yours[i]):
             return i
-    found = _first_difference(trial, yours)
+    found = _first_difference(exercise, trial, yours)
     return None if found is None else found[0]
 
 

@@ -36,6 +36,11 @@ def likely_mistakes(exercise: Exercise, trials: Sequence[Trial], first: int, out
     return list({m.says: m for m in best}.values())[:MOST]
 
 
+def fits_everywhere(exercise: Exercise, mistake: Mistake, trials: Sequence[Trial], output: int) -> bool:
+    """Whether the mistake makes what the learner got on every rung, and so is all that is wrong with this output."""
+    return all(_makes(exercise, mistake, trial, output, strict=False) for trial in trials)
+
+
 def mistakes_of_shape(exercise: Exercise, trial: Trial, output: int) -> list[Mistake]:
     """Those that make an array of the learner's shape, where that is wrong."""
     shape = np.shape(outputs_of(exercise, trial.outcome.returned)[output])
@@ -55,7 +60,8 @@ def _makes(exercise: Exercise, mistake: Mistake, trial: Trial, output: int, *, s
     made = call(mistake.function, trial.rung.arguments)
     theirs = trial.outcome
     if made.error is not None or theirs.error is not None:
-        return type(made.error) is type(theirs.error) and str(made.error) == str(theirs.error)
+        alike = type(made.error) is type(theirs.error)
+        return alike and (not strict or str(made.error) == str(theirs.error))
     wrong, yours = outputs_of(exercise, made.returned)[output], outputs_of(exercise, theirs.returned)
     if len(yours) != len(exercise.outputs) or not _is_number(yours[output]):
         return False

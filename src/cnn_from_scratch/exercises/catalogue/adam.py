@@ -82,4 +82,5 @@ EXERCISE = Exercise(
     rungs=_rungs,
     mistakes=MISTAKES,
     terms=_terms,
+    examined=("m", "v", "param"),
 )

@@ -96,4 +96,5 @@ EXERCISE = Exercise(
     rungs=_rungs,
     mistakes=MISTAKES,
     terms=_terms,
+    examined=("dbias", "dweight", "dx"),
 )

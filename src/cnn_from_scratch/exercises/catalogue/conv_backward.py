@@ -67,4 +67,5 @@ EXERCISE = Exercise(
     rungs=_rungs,
     mistakes=MISTAKES,
     terms=_terms,
+    examined=("dbias", "dweight", "dx"),
 )

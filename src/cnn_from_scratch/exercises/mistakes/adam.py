@@ -48,6 +48,7 @@ def _textbook(
     kept: Callable[[Array, Array, Array, Array], tuple[Array, Array]] = lambda m, v, mhat, vhat: (m, v),
     averages: Callable[[float, float], tuple[float, float]] = lambda a, b: (a, b),
     shares: Callable[[float], float] = lambda beta: 1 - beta,
+    share_of_square: Callable[[float, float], float] = lambda beta1, beta2: 1.0,
 ) -> Callable[..., Result]:
     """Adam from the book, with one part of it replaced."""
 
@@ -69,7 +70,7 @@ def _textbook(
                 grad, weight_decay = grad + weight_decay * param, 0.0
             past = m, v
             m = beta1 * m + shares(beta1) * grad
-            v = beta2 * v + shares(beta2) * square(grad)
+            v = beta2 * v + shares(beta2) * share_of_square(beta1, beta2) * square(grad)
             used = past if late else (m, v)
             mhat, vhat = (np.divide(used[0], first(beta1, t)), np.divide(used[1], second(beta2, t)))
             step = lr * mhat / divisor(vhat, eps)
@@ -151,6 +152,11 @@ MISTAKES = (
         "betas-exchanged",
         "beta1 and beta2 are exchanged: beta1 is for m, the gradient, and beta2 for v, its square",
         _textbook(averages=lambda beta1, beta2: (beta2, beta1)),
+    ),
+    Mistake(
+        "square-with-beta1",
+        "v takes (1 - beta1) of grad**2: it takes (1 - beta2)",
+        _textbook(share_of_square=lambda beta1, beta2: (1 - beta1) / (1 - beta2)),
     ),
     Mistake(
         "shares-exchanged",

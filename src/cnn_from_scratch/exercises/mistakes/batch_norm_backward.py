@@ -83,6 +83,14 @@ def _eps_outside(dy: Array, x: Array, weight: Array, eps: float = 1e-5) -> Gradi
     return _full(s), (dy * xhat).sum(CHANNELS), dy.sum(CHANNELS)
 
 
+def _variance_for_std(dy: Array, x: Array, weight: Array, eps: float = 1e-5) -> Gradients:
+    """Divided by variance + eps from the start."""
+    inverse = 1 / (x.var(CHANNELS, keepdims=True) + eps)
+    xhat = (x - x.mean(CHANNELS, keepdims=True)) * inverse
+    s = _Seen(dy, x, weight[:, None, None], inverse, xhat, CHANNELS)
+    return _full(s), (dy * xhat).sum(CHANNELS), dy.sum(CHANNELS)
+
+
 def _no_eps(dy: Array, x: Array, weight: Array, eps: float = 1e-5) -> Gradients:
     with np.errstate(all="ignore"):
         s = _seen(dy, x, weight, 0.0)
@@ -211,6 +219,11 @@ MISTAKES = (
         "divided-by-variance",
         "dx is divided by variance + eps and not by its root",
         _dx(lambda s: _full(s) * s.inv_std),
+    ),
+    Mistake(
+        "variance-without-root",
+        "x - mean is divided by variance + eps and not by its root",
+        _variance_for_std,
     ),
     Mistake(
         "unbiased-variance",

@@ -93,6 +93,11 @@ def _windows_first(x: Array, kernel_size: Size, stride: int = 1, padding: int = 
     return im2col(x, kernel_size, stride=stride, padding=padding, dilation=dilation).transpose(2, 0, 1)
 
 
+def _windows_first_reshaped(x: Array, kernel_size: Size, stride: int = 1, padding: int = 0, dilation: int = 1) -> Array:
+    cols = im2col(x, kernel_size, stride=stride, padding=padding, dilation=dilation)
+    return cols.transpose(2, 0, 1).reshape(cols.shape)
+
+
 def _one_apart(x: Array, kernel_size: Size, stride: int = 1, padding: int = 0, dilation: int = 1) -> Array:
     """As many windows as is right, but 1 apart."""
     OH, OW = patches(x, kernel_size, stride, padding, dilation).shape[4:]
@@ -171,6 +176,12 @@ MISTAKES = (
         "the windows are the first axis, (OH*OW, N, C*KH*KW), as when np.array is made of a list of patches: they "
         "belong last; np.stack(patches, axis=-1)",
         _windows_first,
+    ),
+    Mistake(
+        "windows-first-reshaped",
+        "an array with the windows first, (OH*OW, N, C*KH*KW), is reshaped to (N, C*KH*KW, OH*OW): reshape does not "
+        "move axes; .transpose(1, 2, 0) does, and np.stack(patches, axis=-1) makes them so",
+        _windows_first_reshaped,
     ),
     Mistake("first-image-only", "only the first image of the batch is taken: keep the axis N", _first_image),
     Mistake(

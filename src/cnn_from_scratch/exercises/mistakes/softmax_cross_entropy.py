@@ -211,6 +211,11 @@ MISTAKES = (
         _loss(lambda p, targets: -np.log(p[targets % len(p)]).mean()),
     ),
     Mistake(
+        "all-classes",
+        "-log p is added up over all classes: only that of the right class counts, p[np.arange(N), targets]",
+        _loss(lambda p, targets: -np.log(p).sum() / len(p)),
+    ),
+    Mistake(
         "log2",
         "the logarithm is to the base 2: it takes the natural one, np.log",
         _loss(lambda p, targets: -np.log2(_right(p, targets)).mean()),

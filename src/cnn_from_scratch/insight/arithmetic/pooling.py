@@ -111,7 +111,8 @@ def blame_max_input(entry: LayerTrace, index: Index) -> Parts:
     assert entry.dy is not None
     terms = chosen((Place("y", outputs),), wins, dy=at(entry.dy, outputs))
     lost = int(len(wins) - wins.sum())
-    notes = (f"it is in {len(wins)} windows and not the largest of {lost} of them",) if lost else ()
+    windows = "1 window" if len(wins) == 1 else f"{len(wins)} windows"
+    notes = (f"it is in {windows} and not the largest of {lost} of them",) if lost else ()
     formula = "dx[n, c, h, w] = sum of dy[n, c, oh, ow] over the windows whose largest number is x[n, c, h, w]"
     return Parts(formula, terms, notes=notes)
 
