@@ -97,6 +97,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         return _checked(state, arrays)
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from error.__cause__
+    except RecursionError:
+        raise FormatError(f"{path}: its state is nested too deeply") from None
 
 
 def _checked(state: Any, arrays: Mapping[str, Array]) -> Checkpoint:

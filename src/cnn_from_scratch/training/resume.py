@@ -119,6 +119,16 @@ def restore(found: Found, start: Start) -> Start:
 
 
 def restore_callbacks(found: Found, callbacks: Sequence[Callback]) -> None:
-    """Each gets the state that it gave."""
-    for callback, state in zip(callbacks, found.checkpoint.callbacks, strict=True):
-        callback.load_state_dict(state)
+    """Each gets the state that it gave.
+
+    Raises
+    ------
+    ValueError
+        If one of them does not take it; as FormatError where it did not say why.
+    """
+    for place, (callback, state) in enumerate(zip(callbacks, found.checkpoint.callbacks, strict=True)):
+        try:
+            callback.load_state_dict(state)
+        except (LookupError, TypeError) as error:
+            what = f"callbacks[{place}], {type(callback).__name__}, does not take its state: {error!r}"
+            raise FormatError(f"{found.path}: {what}") from error

@@ -155,6 +155,6 @@ def is_best(history: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _comparable(value: Any) -> float:
-    """NaN is worse than any number."""
-    number = math.inf if value is None else float(value)
+    """NaN, and what is no number, is worse than any number."""
+    number = float(value) if isinstance(value, int | float | np.number) else math.inf
     return math.inf if math.isnan(number) else number
