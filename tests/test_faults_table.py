@@ -121,6 +121,13 @@ def test_a_fault_without_a_test_and_a_mark_without_a_fault_are_problems(tmp_path
     ]
 
 
+def test_a_mark_that_cannot_be_read_is_a_problem(tmp_path):
+    (problem, *_) = problems(repository(tmp_path, BOTH.replace("'zip-bomb'", "*ROWS")))
+    assert problem == (
+        "tests/test_it.py, line 2: a mark takes the names of faults; got pytest.mark.fault('disk-full', *ROWS)"
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

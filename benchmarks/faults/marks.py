@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 
@@ -18,14 +17,6 @@ class Mark(NamedTuple):
     row: str
     file: str  # from the root of the repository
     test: str  # test_x, or TestClass::test_x
-
-
-def marks_below(folder: Path, root: Path) -> list[Mark]:
-    """The marks of all test files below a folder, in the order of file names, and of lines in a file."""
-    paths = sorted(folder.rglob("test_*.py"))
-    return [
-        mark for path in paths for mark in marks_in(path.read_text(encoding="utf-8"), path.relative_to(root).as_posix())
-    ]
 
 
 def marks_in(source: str, file: str) -> list[Mark]:

@@ -17,7 +17,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from marks import Mark, marks_below
+from marks import Mark, marks_in
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, ROWS, RESULTS = Path("docs/faults.md"), Path("docs/faults.toml"), Path("benchmarks/results/faults")
@@ -32,6 +32,7 @@ class Evidence(NamedTuple):
     rows: dict[str, dict[str, str]]  # by name: fault and answer
     marks: list[Mark]
     records: dict[str, dict[str, Any]]  # by file name
+    unclear: list[str]  # marks that cannot be read
 
 
 def main() -> None:
@@ -53,17 +54,20 @@ def main() -> None:
 def collect(root: Path) -> Evidence:
     """What a repository has of all three."""
     rows = tomllib.loads((root / ROWS).read_text(encoding="utf-8"))
-    marks = [mark for folder in TESTS for mark in marks_below(root / folder, root)]
-    records = {
-        path.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted((root / RESULTS).glob("*.json"))
-    }
-    return Evidence(rows, marks, records)
+    marks, unclear = [], []
+    for path in sorted(path for folder in TESTS for path in (root / folder).rglob("test_*.py")):
+        try:
+            marks += marks_in(path.read_text(encoding="utf-8"), path.relative_to(root).as_posix())
+        except ValueError as error:
+            unclear.append(str(error))
+    records = {path.name: json.loads(path.read_text("utf-8")) for path in sorted((root / RESULTS).glob("*.json"))}
+    return Evidence(rows, marks, records, unclear)
 
 
 def problems_of(evidence: Evidence) -> list[str]:
     """Faults without a test, marks without a fault, trials that were not survived."""
     tested = {mark.row for mark in evidence.marks}
-    problems = [f"{ROWS}: no test produces {row!r}" for row in evidence.rows if row not in tested]
+    problems = evidence.unclear + [f"{ROWS}: no test produces {row!r}" for row in evidence.rows if row not in tested]
     for mark in evidence.marks:
         if mark.row not in evidence.rows:
             problems.append(f"{mark.file}: {mark.test} is marked {mark.row!r}, which is no fault of {ROWS}")
