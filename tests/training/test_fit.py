@@ -179,6 +179,7 @@ def test_clipping_limits_what_the_optimizer_sees():
     assert 0 < max(norms) <= 0.02 + 1e-6
 
 
+@pytest.mark.fault("not-finite")
 def test_not_a_number_stops_before_the_parameters_are_touched():
     x, y = bars(32)
     model = network()
@@ -195,6 +196,7 @@ def test_not_a_number_stops_before_the_parameters_are_touched():
     assert before.keys() == poisoned.keys()
 
 
+@pytest.mark.fault("interrupted")
 def test_ctrl_c_waits_for_the_end_of_the_step():
     model, steps = network(), []
 
@@ -214,6 +216,7 @@ def test_ctrl_c_waits_for_the_end_of_the_step():
     assert not [t for t in threading.enumerate() if t.name.startswith("cnn-")]
 
 
+@pytest.mark.fault("interrupted")
 def test_ctrl_c_during_validation_is_not_lost():
     class Press(Callback):
         def after_evaluation(self, progress):
@@ -223,6 +226,7 @@ def test_ctrl_c_during_validation_is_not_lost():
         quick(network(), bars(), epochs=1, validation=bars(4), callbacks=[Press()])
 
 
+@pytest.mark.fault("not-finite")
 def test_a_training_that_explodes_says_so_without_a_warning():
     with pytest.raises(FloatingPointError, match=r"^fit: the loss is (nan|inf) \(layer '\d' is the first"):
         quick(network(), bars(), epochs=5, optimizer=SGD(lr=1e30))
@@ -260,6 +264,7 @@ def test_data_of_your_own():
     assert_same(state(a), state(b))
 
 
+@pytest.mark.fault("many-threads")
 def test_two_trainings_at_once_do_not_disturb_each_other():
     alone = network()
     quick(alone, bars())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from small_training import bars, bits, everything, network, quick, state
+from small_training import Press, bars, bits, everything, network, quick, state
 
 from cnn_from_scratch.formats import load_model
 from cnn_from_scratch.training import Callback, Terminated, list_checkpoints, read_checkpoint
@@ -151,6 +151,18 @@ def test_what_comes_after_the_last_check_is_not_lost():
         block()
     assert done
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.fault("interrupted", "many-threads")
+@pytest.mark.parametrize("shards", [1, 2])
+def test_no_thread_and_no_process_is_left(shards):
+    options = everything()
+    options["callbacks"].append(Press(5))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        quick(network(), bars(71), **options, shards=shards)
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith(("cnn-", "prefetch"))] == []
+    assert psutil.Process().children() == []
+    assert caught.tb is not None  # whoever looks at the traceback keeps nothing alive
 
 
 @pytest.mark.fault("interrupted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from ..data import Batch, BatchSource
@@ -32,13 +33,14 @@ class How(NamedTuple):
     batch_size: int
 
 
-def run_epochs(start: Start, batches: Callable[..., Iterable[Batch]], how: How) -> History:
+def run_epochs(start: Start, batches: Callable[..., Any], how: How) -> History:
     """All epochs that are left."""
     state = start.progress
     try:
         for epoch in start.epochs_left():
             first_step, meter = start.enter(epoch, how.setting.loss.name)
-            state = _run_epoch(state._replace(epoch=epoch), batches(epoch=epoch, first_step=first_step), meter, how)
+            with closing(batches(epoch=epoch, first_step=first_step)) as made:  # a prefetching thread ends with it
+                state = _run_epoch(state._replace(epoch=epoch), made, meter, how)
             stopped = _end_epoch(state, meter, how)
             if how.saver is not None:
                 how.saver.after_epoch(state, meter, stopped=stopped)
