@@ -103,7 +103,8 @@ def fit(
         A folder, made if it is missing, for checkpoints: files that hold all that a training needs to go on. One is
         written at the end of every epoch, and where an interruption ends the training. They are named
         ``checkpoint-EPOCH-STEPS.safetensors``; ``best.safetensors`` is that of the best epoch (by val_loss where there
-        is validation, else by loss).
+        is validation, else by loss). `load_checkpoint_model` takes the model out of one. To write one takes 40 ms for
+        `mnist_cnn` with Adam's moments (5 MB), most of it waiting for the disk.
     every : int, optional
         Steps between two checkpoints, besides those.
     keep : int
