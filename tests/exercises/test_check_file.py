@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import textwrap
+import time
 
 import pytest
 
@@ -147,9 +151,35 @@ def test_a_process_that_dies(write):
     )
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 def test_a_process_that_is_killed(write):
     verdict = check_file("im2col", write("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"))
     assert verdict.headline.startswith("the process ended by itself, with status -9; called for rung 1")
+
+
+def test_a_thread_that_is_left_behind(write):
+    body = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\nreturn x"
+    assert check_file("im2col", write(body)).headline == "cols should have the shape (1, 4, 4) and has (1, 1, 3, 3)"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+def test_ctrl_c_ends_the_check_and_its_process(write, tmp_path):
+    folder = write("import os\nopen('pid', 'w').write(str(os.getpid()))\nwhile True:\n    pass")
+    start = "from cnn_from_scratch.cli import main; main()"
+    command = [sys.executable, "-c", start, "check", "im2col", "--folder", str(folder), "--seconds", "60"]
+    check = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not (tmp_path / "pid").is_file() or not (tmp_path / "pid").read_text():
+        assert check.poll() is None, check.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    check.send_signal(signal.SIGINT)
+    _, errors = check.communicate(timeout=60)
+    assert (check.returncode, errors) == (130, "cnn: interrupted\n")
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", (tmp_path / "pid").read_text()], capture_output=True, text=True, check=False
+    )
+    assert state.stdout.strip()[:1] in ("", "Z")  # gone, or dead and not yet asked for by anyone
 
 
 def test_exit_inside_of_the_function(write):

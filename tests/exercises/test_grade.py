@@ -114,6 +114,18 @@ def test_a_function_that_takes_other_arguments():
     assert section(verdict, "Where")[0].startswith("it is called by these names: x, kernel_size")
 
 
+def test_a_part_that_is_not_written_yet():
+    def unpadded(x, kernel_size, stride=1, padding=0, dilation=1):
+        if padding:
+            raise NotImplementedError
+        return right(x, kernel_size, stride, padding, dilation)
+
+    unpadded.__code__ = unpadded.__code__.replace(co_name="im2col")
+    verdict = check_function("im2col", unpadded)
+    assert (verdict.state, sum(verdict.passed)) == ("wrong", 6)
+    assert verdict.headline == "im2col raises NotImplementedError: a part of it is not written yet"
+
+
 def test_what_is_new_on_a_rung_where_nothing_else_is_known():
     def no_dilation(x, kernel_size, stride=1, padding=0, dilation=1):
         cols = right(x, kernel_size, stride, padding, dilation)

@@ -64,6 +64,8 @@ def check_function(name: str, function: Callable[..., Any]) -> Verdict:
 def check_file(name: str, folder: str | os.PathLike[str] = "exercises", *, seconds: float = SECONDS) -> Verdict:
     """Judge ``FOLDER/NAME.py`` in a process of its own, which is ended if a call takes too long.
 
+    The file is run, as ``python NAME.py`` would run it, with all that you may do: check only what you would run.
+
     Parameters
     ----------
     name : str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -39,6 +40,7 @@ def main() -> None:
         verdict = _judge(name, Path(file), Path(report), float(limit))
     text = replace(verdict, printed=printed.getvalue()).to_json()
     (Path(report) / VERDICT).write_text(text, encoding="utf-8")
+    os._exit(0)  # threads that the learner's code has left behind are not waited for
 
 
 def _judge(name: str, file: Path, report: Path, limit: float) -> Verdict:
