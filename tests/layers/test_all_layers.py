@@ -244,6 +244,7 @@ def test_results_lie_as_their_input_does(row):
         np.testing.assert_allclose(grads[key], expected_grads[key], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.fault("odd-arrays")
 @each_layer
 def test_any_layout_gives_the_same_result(row):
     layer = copy.deepcopy(row.layer).astype(np.float64)
@@ -304,6 +305,7 @@ def test_holds_no_activation(row):
         np.testing.assert_equal(after[name][1], value)
 
 
+@pytest.mark.fault("wrong-dtype")
 @each_layer
 def test_integers_are_refused(row):
     with pytest.raises(TypeError, match=r"^[a-z]\w+_forward: x has dtype uint8; expected float32 or float64"):
@@ -327,6 +329,7 @@ def test_initialize_starts_anew_in_place(row):
 # --- what does not fit ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("bad-geometry")
 @pytest.mark.parametrize(
     ("layer", "input_shape", "message"),
     [
@@ -387,6 +390,7 @@ def test_shapes_that_do_not_fit(layer, input_shape, message):
         layer.forward(np.ones((2, *input_shape), np.float32), Context())
 
 
+@pytest.mark.fault("bad-settings", "bad-geometry")
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [

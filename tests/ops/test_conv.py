@@ -198,6 +198,7 @@ def test_reference_vectors(case: Case, dtype):
         assert_forward(same, case["y"])
 
 
+@pytest.mark.fault("odd-arrays")
 @options_and_algorithms()
 def test_any_layout_gives_the_same_result(algorithm, x_shape, w_shape, options):
     rng = np.random.default_rng(1)
@@ -322,6 +323,7 @@ def test_without_dx():
 X, W = np.ones((2, 3, 8, 8)), np.ones((6, 4, 3, 3))
 
 
+@pytest.mark.fault("bad-geometry")
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

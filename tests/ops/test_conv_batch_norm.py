@@ -256,6 +256,7 @@ def test_evaluation_meets_nobody():
         assert_same(met, alone, 0)
 
 
+@pytest.mark.fault("odd-arrays")
 @pytest.mark.parametrize("name", PAIRS)
 def test_any_layout_gives_the_same_result(name):
     x, weight, *vectors, dy = draw((3, 2, 4, 5), (4, 2, 3, 3), np.float64)
@@ -312,6 +313,7 @@ def test_memory_is_used_again(name):
 X, W = np.ones((2, 3, 4, 4)), np.ones((5, 3, 3, 3))
 
 
+@pytest.mark.fault("bad-geometry")
 @pytest.mark.parametrize("name", PAIRS)
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),

@@ -89,6 +89,7 @@ def test_reference_vectors(case: Case, dtype):
     assert_gradient(dropout_backward(case["dy"], cache), case["dx"])
 
 
+@pytest.mark.fault("odd-arrays")
 def test_one_generator_gives_one_mask_in_any_layout_and_dtype():
     x = np.random.default_rng(0).standard_normal((2, 3, 4, 5))
     expected, _ = dropout_forward(x, p=0.4, train=True, rng=np.random.default_rng(7))

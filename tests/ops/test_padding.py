@@ -120,6 +120,7 @@ def test_pads_are_an_int_a_pair_or_four_sides():
     assert pad_forward(x, SIDES)[0].shape == (1, 1, 5, 5)
 
 
+@pytest.mark.fault("odd-arrays")
 @pytest.mark.parametrize("mode", MODES)
 def test_any_layout_gives_the_same_result(mode):
     rng = np.random.default_rng(1)
@@ -159,6 +160,7 @@ X = np.ones((2, 3, 4, 2))
 PADS = "pad_forward: pads must be an int >= 0, a pair (PH, PW) or ((top, bottom), (left, right)), got"
 
 
+@pytest.mark.fault("bad-geometry")
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

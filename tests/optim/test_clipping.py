@@ -63,6 +63,7 @@ def test_inputs_are_only_read_and_their_dtype_stays(dtype):
     assert type(clip_grad_norm({"a": a}, 1.0)[0]) is float
 
 
+@pytest.mark.fault("odd-arrays")
 def test_any_layout_gives_the_same_result():
     x = np.random.default_rng(0).standard_normal((3, 4, 2, 5))
     norm, clipped = clip_grad_norm({"a": x}, 1.0)

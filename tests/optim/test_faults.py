@@ -12,6 +12,7 @@ from cnn_from_scratch.errors import ShapeError
 from cnn_from_scratch.optim import SGD, Adam, AdamW, ParamGroup, RMSprop
 
 
+@pytest.mark.fault("bad-settings")
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -130,6 +131,7 @@ def test_arrays_that_do_not_fit(params, grads, error, message):
     assert all(np.array_equal(after[entry], before[entry]) for entry in before)
 
 
+@pytest.mark.fault("bad-settings")
 @pytest.mark.parametrize("change", [{"lr": -1.0}, {"lr": None}, {"weight_decay": -1.0}, {"betas": (1.0, 0.9)}])
 def test_settings_are_checked_at_each_step(change):
     params, optimizer = {"w": np.ones(2)}, Adam()
