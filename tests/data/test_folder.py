@@ -153,6 +153,7 @@ def png(width, height, body=b""):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
+@pytest.mark.fault("hostile-image")
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -179,6 +180,7 @@ def test_an_unsound_image_is_named(tmp_path, name, content, message):
     assert "BufferedReader" not in str(caught.value)
 
 
+@pytest.mark.fault("hostile-image")
 @pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "bmp", "webp", "tif", "ppm"])
 def test_every_truncation_gives_an_image_or_our_error(tmp_path, suffix):
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3))
@@ -197,6 +199,7 @@ def test_every_truncation_gives_an_image_or_our_error(tmp_path, suffix):
     assert refused > 10
 
 
+@pytest.mark.fault("hostile-image")
 def test_more_than_8_bits_are_refused(tmp_path):
     (tmp_path / "a").mkdir()
     Image.fromarray(np.full((2, 2), 40_000, np.uint16)).save(tmp_path / "a" / "0.png")

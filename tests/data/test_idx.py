@@ -64,6 +64,7 @@ GOOD = idx(np.arange(12, dtype=np.uint8).reshape(3, 4))
 PACKED = gzip.compress(GOOD)
 
 
+@pytest.mark.fault("damaged-file")
 @pytest.mark.parametrize(
     ("data", "error", "message"),
     [
@@ -118,6 +119,7 @@ def test_a_broken_file_is_named(tmp_path, data, error, message):
     assert str(caught.value).startswith(f"{path}: {message}")
 
 
+@pytest.mark.fault("damaged-file")
 def test_every_truncation_is_a_format_error(tmp_path):
     path = tmp_path / "broken-idx"
     for whole in (GOOD, PACKED):
@@ -127,6 +129,7 @@ def test_every_truncation_is_a_format_error(tmp_path):
                 read_idx(path)
 
 
+@pytest.mark.fault("damaged-file")
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from([GOOD, PACKED]), st.data())
 def test_a_flipped_byte_gives_an_array_or_our_error(tmp_path, whole, data):
@@ -139,6 +142,7 @@ def test_a_flipped_byte_gives_an_array_or_our_error(tmp_path, whole, data):
         assert str(error).startswith(f"{path}: ")  # noqa: PT017 - success is also right
 
 
+@pytest.mark.fault("boastful-header")
 def test_nothing_is_allocated_for_a_lie(tmp_path):
     path = tmp_path / "liar"
     path.write_bytes(b"\0\0\x08\x01" + struct.pack(">I", 2**29) + bytes(1000))
@@ -151,6 +155,7 @@ def test_nothing_is_allocated_for_a_lie(tmp_path):
         tracemalloc.stop()
 
 
+@pytest.mark.fault("boastful-header")
 def test_a_gzip_bomb_stops_where_the_header_says(tmp_path):
     path = tmp_path / "bomb"
     path.write_bytes(gzip.compress(idx(np.zeros(1000, np.uint8)) + bytes(64 << 20)))
@@ -163,6 +168,7 @@ def test_a_gzip_bomb_stops_where_the_header_says(tmp_path):
         tracemalloc.stop()
 
 
+@pytest.mark.fault("not-finite")
 def test_nan_is_refused_unless_asked_for(tmp_path):
     path = tmp_path / "floats"
     path.write_bytes(idx(np.array([[1, np.nan]], np.float32)))

@@ -58,6 +58,7 @@ def chunk(kind, content):
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
+@pytest.mark.fault("hostile-image")
 def test_too_many_pixels_are_refused_from_the_header(tmp_path):
     path = tmp_path / "bomb.png"
     size = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
@@ -69,6 +70,7 @@ def test_too_many_pixels_are_refused_from_the_header(tmp_path):
         as_pixels(tmp_path / "a.png", max_pixels=5)
 
 
+@pytest.mark.fault("hostile-image")
 def test_more_than_8_bits_are_refused(tmp_path):
     Image.fromarray(GREY.astype(np.uint16) * 256).save(tmp_path / "a.png")
     with pytest.raises(FormatError, match=r"a\.png: has mode I;16, not 8 bits for each value; convert it first"):

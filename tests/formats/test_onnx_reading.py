@@ -126,6 +126,7 @@ def test_a_type_that_nobody_knows(load):
         load(message)
 
 
+@pytest.mark.fault("onnx-corrupt")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -148,6 +149,7 @@ def test_tensors_that_lie(load, change, message):
         load(lying)
 
 
+@pytest.mark.fault("onnx-external-data")
 @pytest.mark.parametrize("place", ["../secret.bin", "/etc/passwd", "weights.bin"])
 def test_nothing_outside_of_the_file_is_read(load, tmp_path, place):
     (tmp_path / "weights.bin").write_bytes(b"\0" * 16)
@@ -232,6 +234,7 @@ def test_attributes_that_are_refused(load):
 # --- what is not supported ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("onnx-unsupported")
 def test_every_operator_that_is_missing_is_named(load):
     nodes = [relu("x", "a"), helper.make_node("Foo", ["a"], ["b"], name="head"),
              helper.make_node("Bar", ["b"], ["c"]), helper.make_node("Foo", ["c"], ["y"])]  # fmt: skip
@@ -241,11 +244,13 @@ def test_every_operator_that_is_missing_is_named(load):
         load(model(nodes))
 
 
+@pytest.mark.fault("onnx-unsupported")
 def test_an_opset_from_the_future(load):
     with pytest.raises(UnsupportedOpError, match=rf"Relu \(opset 99\).*opsets 1 to {NEWEST_OPSET} are known"):
         load(model([relu()], opset=99))
 
 
+@pytest.mark.fault("onnx-unsupported")
 def test_operators_of_others(load):
     imports = [helper.make_opsetid("", 18), helper.make_opsetid("com.microsoft", 1)]
     message = model([helper.make_node("Gelu", ["x"], ["y"], domain="com.microsoft")], opset_imports=imports)
@@ -285,6 +290,7 @@ def test_inputs_that_are_no_tensors(load):
 # --- graphs that are none -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("onnx-corrupt")
 @pytest.mark.parametrize(
     ("nodes", "message"),
     [
@@ -301,6 +307,7 @@ def test_graphs_that_contradict_themselves(load, nodes, message):
         load(model(nodes))
 
 
+@pytest.mark.fault("onnx-corrupt")
 def test_initializers_twice_and_no_version(load):
     message = small()
     message.graph.initializer.append(message.graph.initializer[0])
@@ -310,6 +317,7 @@ def test_initializers_twice_and_no_version(load):
         load(model([relu()], opset_imports=[helper.make_opsetid("own", 1)]))
 
 
+@pytest.mark.fault("onnx-corrupt")
 @pytest.mark.parametrize("content", [b"", b"<html>Not found</html>", b"\x00" * 100, b"PK\x03\x04" + b"x" * 50])
 def test_files_that_are_no_onnx(load, content):
     with pytest.raises(FormatError, match=r"model\.onnx: not an ONNX file"):
@@ -321,6 +329,7 @@ def test_a_file_that_is_not_there(tmp_path):
         load_onnx(tmp_path / "none.onnx")
 
 
+@pytest.mark.fault("onnx-corrupt")
 def test_truncated_files_and_flipped_bits_give_errors_of_ours_or_a_graph(load):
     whole = small().SerializeToString()
     rng = np.random.default_rng(0)
@@ -339,6 +348,7 @@ def test_truncated_files_and_flipped_bits_give_errors_of_ours_or_a_graph(load):
     assert all("model.onnx: " in message for message in messages)
 
 
+@pytest.mark.fault("onnx-corrupt")
 def test_limits_are_checked_first(load, monkeypatch):
     monkeypatch.setattr(description, "MAX_NODES", 2)
     with pytest.raises(LimitError, match=r"model\.onnx: has 3 nodes; at most 2 are accepted"):

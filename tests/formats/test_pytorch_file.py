@@ -144,6 +144,7 @@ def test_the_old_form(tmp_path):
 COUNT = (4).to_bytes(8, "little")
 
 
+@pytest.mark.fault("hostile-pickle")
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -254,6 +255,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.fault("hostile-pickle")
 @pytest.mark.parametrize("case", BROKEN)
 def test_broken_files(tmp_path, case):
     data, message = BROKEN[case]
@@ -279,6 +281,7 @@ def test_other_files(tmp_path):
         read_state_dict(tmp_path / "nowhere")
 
 
+@pytest.mark.fault("hostile-pickle")
 def test_every_truncation_is_a_format_error(tmp_path):
     for whole in (GOOD, TWO):
         for length in range(0, len(whole), 3):
@@ -292,6 +295,7 @@ def test_a_changed_number_does_not_match_its_checksum(tmp_path):
         read(tmp_path, GOOD[:at] + b"\xff" + GOOD[at + 1 :])
 
 
+@pytest.mark.fault("hostile-pickle")
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from([GOOD, TWO]), st.data())
 def test_a_changed_byte_gives_arrays_or_our_error(tmp_path, whole, data):
@@ -309,6 +313,7 @@ def test_a_changed_byte_gives_arrays_or_our_error(tmp_path, whole, data):
 # --- limits ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("hostile-pickle")
 def test_records_that_overlap_claim_more_than_there_is(tmp_path):
     # a list of contents that names the same 100,000 bytes 30 times
     one = zipped({"archive/data.pkl": bytes(100_000)})
@@ -322,6 +327,7 @@ def test_records_that_overlap_claim_more_than_there_is(tmp_path):
         read(tmp_path, one[:start] + entries + bytes(tail))
 
 
+@pytest.mark.fault("zip-bomb")
 def test_a_zip_bomb_is_never_unpacked(tmp_path):
     bomb = archive(
         {"w": tensor(count=1 << 24, shape=(1 << 24,))}, {"0": bytes(1 << 26)}, compression=zipfile.ZIP_DEFLATED
@@ -348,6 +354,7 @@ def test_copies_count_together(tmp_path, monkeypatch):
     assert len(read(tmp_path, archive({"w": tensor(), "v": tensor(shape=(2,), strides=(2,))}, {"0": FOUR}))) == 2
 
 
+@pytest.mark.fault("hostile-pickle")
 def test_long_descriptions_and_many_records(tmp_path, monkeypatch):
     monkeypatch.setattr(pytorch_file, "MAX_PICKLE", 10)
     with pytest.raises(LimitError, match=r"its description has \d+ bytes; at most 10 are accepted"):
@@ -357,6 +364,7 @@ def test_long_descriptions_and_many_records(tmp_path, monkeypatch):
         read(tmp_path, GOOD)
 
 
+@pytest.mark.fault("hostile-pickle")
 def test_nothing_is_run(tmp_path):
     evil = archive({"w": Call(Name("os.mkdir"), (str(tmp_path / "made"),))}, {})
     for data in (evil, legacy(Call(Name("os.mkdir"), (str(tmp_path / "made"),)), [], b"")):

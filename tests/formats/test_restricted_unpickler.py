@@ -77,6 +77,7 @@ class Touch:
         return os.mkdir, (self.path,)
 
 
+@pytest.mark.fault("hostile-pickle")
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
 def test_nothing_is_run(tmp_path, protocol):
     evil = pickle.dumps({"weight": Touch(tmp_path / "made")}, protocol)
@@ -129,6 +130,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.fault("hostile-pickle")
 @pytest.mark.parametrize("case", HOSTILE)
 def test_hostile_pickles(case):
     data, message = HOSTILE[case]
@@ -137,6 +139,7 @@ def test_hostile_pickles(case):
     assert message in str(caught.value)
 
 
+@pytest.mark.fault("hostile-pickle")
 def test_a_huge_place_in_the_memo_takes_no_memory():
     # Python's own reader would make room for 2^32 - 1 places
     assert read(pickled(Raw(b"]r\xff\xff\xff\xff"))) == []
@@ -150,6 +153,7 @@ DEEP = {
 }
 
 
+@pytest.mark.fault("hostile-pickle")
 @pytest.mark.parametrize("case", DEEP)
 def test_depth_is_no_harm(case):
     # in a process of its own: an exhausted stack would end it, and not by an exception
@@ -164,6 +168,7 @@ def test_depth_is_no_harm(case):
     assert done.stdout == (b"its pickle is damaged: TypeError: only a dict with names or \n" if "key" in case else b"")
 
 
+@pytest.mark.fault("hostile-pickle")
 def test_too_many_opcodes(monkeypatch):
     monkeypatch.setattr(restricted_unpickler, "MAX_OPCODES", 100)
     assert len(read(pickled(Raw(b"(" + b"N" * 96 + b"t")))) == 96
@@ -171,6 +176,7 @@ def test_too_many_opcodes(monkeypatch):
         read(pickled(Raw(b"(" + b"N" * 97 + b"t")))
 
 
+@pytest.mark.fault("hostile-pickle")
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=40))
 def test_any_bytes_give_data_or_our_error(data):

@@ -128,6 +128,7 @@ def changed(path, value):
     return spec
 
 
+@pytest.mark.fault("hostile-architecture")
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
@@ -165,6 +166,7 @@ def test_what_describes_no_graph(path, value, message):
     assert message in str(error.value)
 
 
+@pytest.mark.fault("hostile-architecture")
 def test_a_file_that_asks_for_too_much_memory(tmp_path):
     save_model(small(), tmp_path / "a")
     tensors = read_tensors(tmp_path / "a")
@@ -192,6 +194,7 @@ def places(value, path=()):
         yield from places(item, (*path, key))
 
 
+@pytest.mark.fault("hostile-architecture")
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_whatever_stands_anywhere_gives_a_graph_or_our_error(data):

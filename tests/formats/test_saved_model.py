@@ -284,6 +284,7 @@ LINEAR = layer("Linear", in_features=2, out_features=1, bias=False)
 WEIGHT = np.zeros((1, 2), np.float32)
 
 
+@pytest.mark.fault("hostile-architecture")
 @pytest.mark.parametrize(
     ("architecture", "arrays", "message"),
     [
@@ -352,6 +353,7 @@ def test_a_hostile_architecture_is_refused(tmp_path, architecture, arrays, messa
     assert str(caught.value).startswith(f"{path}: {message}")
 
 
+@pytest.mark.fault("hostile-architecture")
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -397,6 +399,7 @@ def whole(tmp_path_factory):
     return path.read_bytes()
 
 
+@pytest.mark.fault("hostile-tensors")
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_flipped_bit_anywhere_is_found(tmp_path, whole, data):

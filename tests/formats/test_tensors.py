@@ -98,6 +98,7 @@ FOUR = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
 DEEP = b'{"__metadata__": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 
 
+@pytest.mark.fault("hostile-tensors")
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -138,6 +139,7 @@ def test_a_broken_file_is_named(tmp_path, data, message):
     assert str(caught.value).startswith(f"{path}: {message}")
 
 
+@pytest.mark.fault("hostile-tensors")
 def test_a_long_header_is_not_parsed(tmp_path):
     path = tmp_path / "long"
     path.write_bytes(raw(b"{" + b" " * (17 << 20)))
@@ -157,6 +159,7 @@ def whole(tmp_path_factory):
     return path.read_bytes()
 
 
+@pytest.mark.fault("hostile-tensors")
 def test_every_truncation_is_a_format_error(tmp_path, whole):
     path = tmp_path / "short"
     for length in range(len(whole)):
@@ -165,6 +168,7 @@ def test_every_truncation_is_a_format_error(tmp_path, whole):
             read_tensors(path)
 
 
+@pytest.mark.fault("hostile-tensors")
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_flipped_byte_gives_arrays_or_our_error(tmp_path, whole, data):

@@ -35,6 +35,7 @@ from cnn_from_scratch.ops.utils import (
 # --- the sliding window ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("remainder")
 @pytest.mark.parametrize(
     ("size", "kernel", "options", "expected"),
     [
@@ -53,6 +54,7 @@ def test_output_size_by_hand(size, kernel, options, expected):
     assert conv_output_size(size, kernel, **options) == expected
 
 
+@pytest.mark.fault("remainder")
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 12), st.integers(1, 4), st.integers(1, 4), st.integers(0, 3), st.integers(1, 3), st.booleans())
 def test_output_size_counts_the_windows(size, kernel, stride, padding, dilation, ceil_mode):
