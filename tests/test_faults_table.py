@@ -165,6 +165,21 @@ def test_the_page_has_trials_answers_and_tests(tmp_path):
     assert "### zip-bomb\n\n- [tests/test_it.py](../tests/test_it.py): `test_it`\n" in text
 
 
+def test_the_committed_page_is_what_the_script_makes_up_to_the_trials():
+    from table import EVERY_FAULT, PAGE, by_fault, collect
+
+    committed = (ROOT / PAGE).read_text(encoding="utf-8")
+    assert committed[committed.index(EVERY_FAULT) :] == by_fault(collect(ROOT)) + "\n", (
+        "run python benchmarks/faults/table.py"
+    )
+
+
+def test_every_fault_has_a_test_and_every_trial_was_survived():
+    from table import collect
+
+    assert problems(collect(ROOT)) == []
+
+
 def test_the_reader_of_the_source_and_pytest_see_the_same_marks(tmp_path):
     (tmp_path / "test_it.py").write_text(SOURCE)
     (tmp_path / "conftest.py").write_text(
