@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -166,6 +168,45 @@ def test_training_on_digits_leaves_a_model_and_pictures(tmp_path):
     assert float(accuracy[1]) > 97
     pictures = {"history.png", "filters.png", "feature_maps.png", "confusion.png", "mistakes.png"}
     assert {path.name for path in (tmp_path / "run").iterdir()} == pictures | {"model.safetensors"}
+
+
+@pytest.mark.slow
+@pytest.mark.fault("interrupted", "resume")
+def test_a_training_that_was_broken_off_goes_on_to_the_same_end(tmp_path):
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-c",
+        INTERRUPTIBLE,
+        REPOSITORY / "examples" / "resume_training.py",
+        "run",
+    ]
+    env = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while not list(tmp_path.glob("run/checkpoint-*")) and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read().decode()
+    assert process.returncode == 1
+    assert said.endswith("broken off; everything is in run: run me again\n")
+    ends = []
+    for folder in ("run", "whole"):
+        done = python("-W", "error", REPOSITORY / "examples" / "resume_training.py", folder, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        ends.append(done.stdout[done.stdout.index("SHA-256") :])
+    assert ends[0] == ends[1]
+    accuracy = re.search(r"([\d.]+)% of the test digits", ends[0])
+    assert accuracy is not None
+    assert float(accuracy[1]) > 95
+
+
+INTERRUPTIBLE = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever this test runs under
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 def test_examples_are_short():
