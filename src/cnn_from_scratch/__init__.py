@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_ROOMS = ("ops", "layers", "optim", "data", "models", "formats", "training", "insight", "parallel")
+_ROOMS = ("ops", "layers", "optim", "data", "models", "formats", "training", "insight", "exercises", "parallel")
 _OFFERING = ("errors", "layers", "ops", "optim", "models", "training", "formats", "data")
 
 
