@@ -105,9 +105,9 @@ def _read_members(path: Path, names: set[str], size: int) -> dict[str, bytes]:
                     found[member.name] = content.read() if content is not None else b""
             while stream.read(CHUNK):  # to the end, where the checksum is
                 pass
-    except CnnError:
+    except (CnnError, OSError, MemoryError):
         raise
-    except (tarfile.TarError, ValueError, RecursionError) as error:  # hostile headers raise the last two
+    except Exception as error:  # hostile headers let tarfile raise almost anything
         raise FormatError(f"{path}: damaged tar archive: {error}") from error
     missing = sorted(name for name in names if len(found.get(name, b"")) != size)
     if missing:

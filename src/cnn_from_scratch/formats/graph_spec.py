@@ -58,7 +58,8 @@ def constants_of(model: Layer) -> dict[str, Array]:
 def graph_size(spec: Any) -> int:
     """How many numbers a graph's initializers claim to have; 0 for what `build_graph` will refuse."""
     entries = spec.get("initializers") if isinstance(spec, Mapping) else None
-    shapes = [entry[2] for entry in entries or () if isinstance(entry, list) and len(entry) == 3]
+    listed = entries if isinstance(entries, list) else []
+    shapes = [entry[2] for entry in listed if isinstance(entry, list) and len(entry) == 3]
     return sum(math.prod(shape) for shape in shapes if _is_shape(shape))
 
 
