@@ -1,4 +1,4 @@
-"""Write .ci/requirements.txt: every package that the checks need, in one version, with the hashes of its files.
+"""Write .ci/requirements*.txt: every package that the checks need, in one version, with the hashes of its files.
 
     pip install pip-tools
     python .ci/pin_dependencies.py              what is pinned stays, what pyproject.toml adds is added
@@ -16,13 +16,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FILE = Path(".ci/requirements.txt")
+FILES = {"requirements-test.txt": ("test",), "requirements.txt": ("test", "dev", "docs")}
 HEAD = """\
-# Every package that .ci/run installs, in one version, with the hashes of its files.
+# Every package that .ci/run installs{}, in one version, with the hashes of its files.
 # Made by: python .ci/pin_dependencies.py
 """
 OPTIONS = """
-    --generate-hashes --allow-unsafe --strip-extras --build-deps-for=wheel --extra=test --extra=dev --extra=docs
+    --generate-hashes --allow-unsafe --strip-extras --build-deps-for=wheel
     --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --quiet
 """.split()
 
@@ -30,10 +30,13 @@ OPTIONS = """
 def main() -> None:
     """Let pip-compile do it, without this machine's settings, and put our own head on top."""
     clean = {name: value for name, value in os.environ.items() if name not in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL")}
-    command = [sys.executable, "-m", "piptools", "compile", *OPTIONS, *sys.argv[1:], "-o", str(FILE), "pyproject.toml"]
-    subprocess.run(command, cwd=ROOT, env={**clean, "PIP_CONFIG_FILE": os.devnull}, check=True)
-    text = (ROOT / FILE).read_text(encoding="utf-8").removeprefix(HEAD)
-    (ROOT / FILE).write_text(HEAD + text, encoding="utf-8")
+    for file, extras in FILES.items():
+        path = ROOT / ".ci" / file
+        chosen = [*(f"--extra={extra}" for extra in extras), "-o", str(path), "pyproject.toml"]
+        command = [sys.executable, "-m", "piptools", "compile", *OPTIONS, *sys.argv[1:], *chosen]
+        subprocess.run(command, cwd=ROOT, env={**clean, "PIP_CONFIG_FILE": os.devnull}, check=True)
+        head = HEAD.format(" for the tests" if extras == ("test",) else "")
+        path.write_text(head + path.read_text(encoding="utf-8").removeprefix(head), encoding="utf-8")
 
 
 if __name__ == "__main__":

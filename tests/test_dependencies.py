@@ -9,6 +9,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 CI = Path(__file__).resolve().parents[1] / ".ci"
 RULES = """\
@@ -124,12 +126,38 @@ def test_what_is_not_pinned_fails(tmp_path):
     assert found == (1, ["a 1.0 is installed, and has no pin", "b 1.0 is installed, and pinned is 2.0"])
 
 
-def test_every_pin_has_hashes_and_nothing_says_where_it_was_made():
-    text = (CI / "requirements.txt").read_text(encoding="utf-8")
-    blocks = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
+def pins(file):
+    text = (CI / file).read_text(encoding="utf-8")
+    return text, re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
+
+
+@pytest.mark.parametrize("file", ["requirements-test.txt", "requirements.txt"])
+def test_every_pin_has_hashes_and_nothing_says_where_it_was_made(file):
+    text, blocks = pins(file)
     assert len(blocks) > 50
     assert all(re.match(r"\S+==\S+( ; .*)? \\\n(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+", block) for block in blocks)
-    assert not re.search(r"://|find-links|index-url|file:", text)
+    assert not re.search(r"://|find-links|index-url|file:|torch", text)
+
+
+def test_the_tests_have_the_versions_that_all_checks_have():
+    few, all_of_them = (
+        {block.split()[0] for block in pins(file)[1]} for file in ("requirements-test.txt", "requirements.txt")
+    )
+    assert few < all_of_them
+
+
+def test_the_pins_are_those_of_the_project():
+    """Every requirement has a pin that it allows; if not, run .ci/pin_dependencies.py."""
+    table = tomllib.loads((CI.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = table["project"]["optional-dependencies"]
+    for file, chosen in [("requirements-test.txt", ["test"]), ("requirements.txt", ["test", "dev", "docs"])]:
+        pinned = dict(block.split()[0].split("==") for block in pins(file)[1])
+        asked = table["project"]["dependencies"] + table["build-system"]["requires"]
+        for text in asked + [text for extra in chosen for text in extras.get(extra, [])]:
+            requirement = Requirement(text)
+            version = pinned.get(canonicalize_name(requirement.name))
+            assert version, f"{file} has no {text}"
+            assert requirement.specifier.contains(version, prereleases=True), f"{file} has {version} for {text}"
 
 
 def test_the_rules_name_packages_once_for_each_advisory_and_say_why():
