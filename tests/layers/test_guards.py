@@ -33,6 +33,7 @@ from cnn_from_scratch.layers import (
     Residual,
     Sequential,
 )
+from cnn_from_scratch.layers.predict import predict
 from cnn_from_scratch.ops import checks
 
 X = np.random.default_rng(0).standard_normal((2, 2, 6, 6)).astype(np.float32)
@@ -249,3 +250,17 @@ def test_a_batch_norm_that_was_refused_remembers_nothing():
     assert layer.predict(X[:1, :, :1, :1]).shape == (1, 2, 1, 1)
     for key, value in before.items():
         np.testing.assert_array_equal(layer.buffers[key], value)
+
+
+@pytest.mark.parametrize("model", [None, "lenet", 3, np.ones(2), Sequential])
+def test_a_model_is_a_layer(model):
+    with pytest.raises(TypeError) as caught:
+        predict(model, X)
+    assert str(caught.value) == f"predict: model must be a Layer, such as a Sequential, got {model!r}"
+
+
+def test_predict_looks_at_no_mask():
+    with pytest.raises(
+        TypeError, match=r"^predict: x is a masked array, and masks are not looked at; fill it, as in x"
+    ):
+        ReLU().predict(np.ma.masked_array(X))

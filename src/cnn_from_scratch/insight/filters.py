@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..layers import Conv2d, Layer
+from ..layers.predict import require_layer
 from ..ops.utils import check_rank
 from ..typing import Array
 from . import style
@@ -108,12 +109,13 @@ def find_convolution(model: Layer, key: str | None = None) -> tuple[str, Conv2d]
     ValueError
         If there is none.
     """
+    require_layer("find_convolution", model)
     found = {name: layer for name, layer in model.layers() if isinstance(layer, Conv2d)}
     if not found:
         raise ValueError("find_convolution: the model has no Conv2d")
     if key is None:
         key = next(iter(found))
-    if key not in found:
+    if not isinstance(key, str) or key not in found:
         raise ValueError(f"find_convolution: no Conv2d has the key {key!r}; those that have one: {', '.join(found)}")
     return key, found[key]
 

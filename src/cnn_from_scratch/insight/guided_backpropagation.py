@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ..layers import ELU, GELU, Container, Context, LeakyReLU, PReLU, ReLU, ReLU6, SiLU, Softplus
 from ..layers.base import Grads, Layer, Shape
+from ..layers.predict import require_layer
 from ..ops.memory import empty_like
 from ..typing import Array
 from .attribution_picture import draw_one, subject
@@ -106,6 +107,7 @@ def guided_backpropagation(model: Layer, x: Array, target: Target = None, *, bat
     array([[ 1., -1.],
            [ 0.,  0.]], dtype=float32)
     """
+    require_layer("guided_backpropagation", model)
     if not has_rectifier(model):
         names = ", ".join(kind.__name__ for kind in RECTIFIERS)
         raise ValueError(f"guided_backpropagation: the model has no rectifier to guide; one of {names} is needed")

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..ops import to_hwnc
+from ..ops.checks import plain_array
 from ..ops.memory import Store, recycled
 from ..parallel import Member, default_shards, open_group, shard_slices, unlimited_blas
 from ..typing import Array
@@ -86,6 +87,7 @@ def _whole(model: Layer, x: Array) -> Array:
 
 def as_model_input(function: str, model: Layer, x: Array) -> Array:
     """`x` in the dtype of the model, checked against the shapes of its layers."""
+    require_layer(function, model)
     require_floats(function, x)
     if x.ndim < 2:
         raise ShapeError(f"{function}: x must be a batch with at least 2 axes, got shape {x.shape}")
@@ -93,10 +95,15 @@ def as_model_input(function: str, model: Layer, x: Array) -> Array:
     return x.astype(model.dtype, copy=False)
 
 
+def require_layer(function: str, model: object) -> None:
+    """Raise unless `model` is a layer."""
+    if not isinstance(model, Layer):
+        raise TypeError(f"{function}: model must be a Layer, such as a Sequential, got {model!r}")
+
+
 def require_floats(function: str, x: Array) -> None:
     """Raise unless `x` is an array of floating numbers."""
-    if not isinstance(x, np.ndarray):
-        raise TypeError(f"{function}: x must be a NumPy array, got {type(x).__name__}")
+    plain_array(function, "x", x)
     if x.dtype.kind != "f":
         raise TypeError(
             f"{function}: x has dtype {x.dtype}; expected floating numbers "
