@@ -7,6 +7,7 @@ writes benchmarks/results/faults/kill_training.json. The command, the date, the 
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
@@ -103,12 +104,15 @@ def group_members(group: int) -> list[int]:
 
 
 def wait_for_the_end(group: int, seconds: float = 10.0) -> list[int]:
-    """Give the rest of a group time to end by itself; who has not by then is ended and returned."""
+    """Give the rest of a group time to end by itself; who has not by then is ended, waited for, and returned."""
     until = time.monotonic() + seconds
     while (left := group_members(group)) and time.monotonic() < until:
         time.sleep(0.01)
     for process in left:
-        os.kill(process, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    while group_members(group):
+        time.sleep(0.01)
     return left
 
 

@@ -1,4 +1,4 @@
-"""A small training of the command line that is cut off and resumed, and what must come of it: see kill_training.py.
+"""A small training of the command line that is struck at random moments and resumed, and what must come of it.
 
 Everything with a state takes part: dropout, augmentation, Adam, a schedule, an average of the weights, the best
 weights, early stopping, validation, and two shards, one of them in a forked process. A checkpoint is written after
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import tempfile
 import time
 from pathlib import Path
 from subprocess import Popen
@@ -23,7 +21,7 @@ from cnn_from_scratch.errors import FormatError
 from cnn_from_scratch.formats.tensors import read_tensors
 from cnn_from_scratch.training.checkpoint import read_checkpoint
 
-OPTIONS = "--epochs 5 --batch-size 128 --shards 2 --checkpoint-every 1 --dropout 0.3 --average 0.9 --validation 0.1"
+OPTIONS = "--epochs 3 --batch-size 128 --shards 2 --checkpoint-every 1 --dropout 0.3 --average 0.9 --validation 0.1"
 TRAIN = ["train", "digits", *OPTIONS.split(), "--best-weights", "--early-stopping", "3", "--seed", "7"]
 CLOCKS = {"seconds", "images_per_second"}
 
@@ -37,13 +35,14 @@ class Reference(NamedTuple):
     @classmethod
     def made_in(cls, folder: Path) -> Reference:
         """Train twice; the second time the system has everything in its memory."""
-        for name in ("warm", "reference"):
+        for place in (folder / "warm", folder / "undisturbed"):
+            place.mkdir()
             began = time.perf_counter()
-            process = begin(folder / name)
+            process = begin(place / "run")
             if process.wait():
-                raise RuntimeError(f"the undisturbed training failed:\n{printed(folder / name)}")
+                raise RuntimeError(f"the undisturbed training failed:\n{printed(place / 'run')}")
             wait_for_the_end(process.pid)
-        return cls(folder / "reference", time.perf_counter() - began)
+        return cls(place / "run", time.perf_counter() - began)
 
     def complaints(self, run: Path) -> list[str]:
         """What is not as it would have been: files, bit by bit; temporary files that were left."""
@@ -59,12 +58,12 @@ class Reference(NamedTuple):
 def begin(run: Path) -> Popen[bytes]:
     """Begin the training, or go on with it if there is something to go on with; what it prints goes into a file."""
     command = ["train", "--resume", run.name] if (run / "job.json").exists() else [*TRAIN, "--out", run.name]
-    return start([*CNN, *command], run.parent, run.with_suffix(".txt"))
+    return start([*CNN, *command], run.parent, run.parent.with_suffix(".txt"))
 
 
 def printed(run: Path) -> str:
     """What the last process said."""
-    return run.with_suffix(".txt").read_text()
+    return run.parent.with_suffix(".txt").read_text()
 
 
 def last_line(run: Path) -> str:
@@ -104,8 +103,3 @@ def torn_files(run: Path) -> list[str]:
     except FormatError as error:
         torn.append(f"torn: {error}")
     return torn
-
-
-def scratch() -> tempfile.TemporaryDirectory[str]:
-    """A folder for the runs, on a disk and not in memory."""
-    return tempfile.TemporaryDirectory(prefix="cnn-trials-", dir=os.environ.get("TMPDIR", "/var/tmp"))
