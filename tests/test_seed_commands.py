@@ -12,11 +12,9 @@ import time
 from pathlib import Path
 from xml.etree import ElementTree
 
-import nbformat
 import numpy as np
 import pytest
 from ladder import REPOSITORY
-from nbclient import NotebookClient
 from PIL import Image
 
 SCRIPT = REPOSITORY / "src" / "test_convolution.py"
@@ -110,36 +108,6 @@ def test_the_script_fails_when_an_operation_is_broken(tmp_path, name):
 
 def test_requirements_are_the_package_with_what_notebooks_and_tests_need():
     assert (REPOSITORY / "requirements.txt").read_text() == "-e .[notebooks,test]\n"
-
-
-# --- jupyter notebook -----------------------------------------------------------------------------------------------
-
-NOTEBOOK = REPOSITORY / "notebooks" / "CNN_Convolution_Visual_Demo.ipynb"
-
-
-def test_the_notebook_lies_there_with_its_pictures():
-    text = NOTEBOOK.read_text(encoding="utf-8")
-    assert len(text) < 1_500_000
-    notebook = nbformat.reads(text, as_version=4)
-    nbformat.validate(notebook)
-    ran = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in ran] == list(range(1, len(ran) + 1))
-    outputs = [output for cell in ran for output in cell.outputs]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 15
-    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
-
-
-@pytest.mark.slow
-def test_the_notebook_runs_from_top_to_bottom(tmp_path):
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    before = [cell.source for cell in notebook.cells]
-    client = NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(REPOSITORY / "src"))
-        client.execute()  # a cell that fails, or whose assert fails, raises
-    assert [cell.source for cell in notebook.cells] == before
 
 
 # --- python examples/... --------------------------------------------------------------------------------------------
