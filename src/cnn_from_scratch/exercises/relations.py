@@ -90,7 +90,7 @@ def _shifted(a: Array, b: Array) -> str:
     for axis in range(a.ndim):
         for by in (1, -1, 2, -2):
             n = a.shape[axis] - abs(by)
-            if n < 2:
+            if n < 2 or 2 * n <= a.shape[axis]:
                 continue
             start, end = (slice(max(by, 0), max(by, 0) + n), slice(max(-by, 0), max(-by, 0) + n))
             moved, kept = np.moveaxis(b, axis, 0)[start], np.moveaxis(a, axis, 0)[end]

@@ -9,7 +9,8 @@ from ...ops import batch_norm_forward
 from ...typing import Array
 from ..arrays import real, whole
 from ..exercise import Arguments, Exercise, Rung
-from ..mistakes.batch_norm_backward import MISTAKES, correct
+from ..mistakes.batch_norm_backward import MISTAKES
+from ..mistakes.norm_gradients import correct
 
 
 def _rungs() -> list[Rung]:

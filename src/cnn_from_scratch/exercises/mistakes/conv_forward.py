@@ -65,6 +65,10 @@ def _bias_with_each_product(x: Array, weight: Array, bias: Array, stride: int = 
     return correct(x, weight, bias * weight[0].size, stride, padding)
 
 
+def _bias_with_each_offset(x: Array, weight: Array, bias: Array, stride: int = 1, padding: int = 0) -> Array:
+    return correct(x, weight, bias * weight[0, 0].size, stride, padding)
+
+
 def _bias_with_each_channel(x: Array, weight: Array, bias: Array, stride: int = 1, padding: int = 0) -> Array:
     return correct(x, weight, bias * weight.shape[1], stride, padding)
 
@@ -135,6 +139,12 @@ MISTAKES = (
         "bias-with-each-product",
         "the bias is added with every product, inside of the sum, and not once",
         _bias_with_each_product,
+    ),
+    Mistake(
+        "bias-with-each-offset",
+        "the bias is added inside of the loop over kh and kw, as often as the kernel has places: add it once, behind "
+        "it",
+        _bias_with_each_offset,
     ),
     Mistake(
         "bias-with-each-channel",
