@@ -105,11 +105,20 @@ def cell_means(x: Array, output: tuple[int, int]) -> tuple[Array, AdaptiveAvgPoo
     (N, C, H, W), (OH, OW) = x.shape, output
     rows = empty_nchw((N, C, OH, W), x.dtype, like=x)
     for oh, cell in enumerate(cells(H, OH)):
-        x[:, :, cell].mean(2, out=rows[:, :, oh])
+        mean_into(x[:, :, cell], 2, out=rows[:, :, oh])
     y = empty_nchw((N, C, OH, OW), x.dtype, like=x)
     for ow, cell in enumerate(cells(W, OW)):
-        rows[:, :, :, cell].mean(3, out=y[:, :, :, ow])
+        mean_into(rows[:, :, :, cell], 3, out=y[:, :, :, ow])
     return y, AdaptiveAvgPoolCache(x, output)
+
+
+def mean_into(x: Array, axis: int, *, out: Array) -> None:
+    """out = the mean of x along an axis, also where the sum is beyond the dtype."""
+    try:
+        with np.errstate(over="raise"):
+            x.mean(axis, out=out)
+    except FloatingPointError:
+        np.sum(x / x.shape[axis], axis, out=out)
 
 
 def cell_means_backward(function: str, dy: Array, cache: AdaptiveAvgPoolCache) -> Array:

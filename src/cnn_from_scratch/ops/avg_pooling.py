@@ -76,9 +76,13 @@ def avg_pool_forward(
     geometry = pool_geometry("avg_pool_forward", x, kernel_size, stride, padding, 1, ceil_mode)
     counts = window_counts(geometry, count_include_pad).astype(x.dtype)  # (OH, OW)
     y = zeros_nchw((*x.shape[:2], *geometry.output), x.dtype, like=x)  # (N, C, OH, OW)
-    for outputs, pixels in windows(geometry):
-        y[outputs] += x[pixels]
-    y /= counts
+    try:
+        with np.errstate(over="raise"):
+            for outputs, pixels in windows(geometry):
+                y[outputs] += x[pixels]
+        y /= counts
+    except FloatingPointError:  # a sum is beyond the dtype; its mean need not be
+        _add_shares(x, counts, geometry, out=y)
     return y, AvgPoolCache(x, counts, geometry)
 
 
@@ -118,6 +122,13 @@ def avg_pool_backward(dy: Array, cache: AvgPoolCache) -> Array:
     for outputs, pixels in windows(geometry):
         dx[pixels] += shares[outputs]
     return dx
+
+
+def _add_shares(x: Array, counts: Array, geometry: ConvGeometry, *, out: Array) -> None:
+    """out = sum(x / count) over every window: slower, and never beyond the largest of the numbers."""
+    out[...] = 0
+    for outputs, pixels in windows(geometry):
+        out[outputs] += x[pixels] / np.broadcast_to(counts, out.shape)[outputs]
 
 
 def window_counts(geometry: ConvGeometry, include_pad: bool) -> Array:

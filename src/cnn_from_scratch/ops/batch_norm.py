@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..typing import Array
 from .batch_statistics import BatchNormCache as BatchNormCache
 from .batch_statistics import check_batch, check_settings, combine_terms, gradient_terms, normalization, normalize
@@ -47,7 +49,7 @@ def batch_norm_forward(
     momentum : float
         Share of the new batch in the running statistics, between 0 and 1.
     eps : float
-        Keeps the root away from 0; at least 0.
+        Keeps the root away from 0; at least 0. A constant channel without it is NaN.
     group : Group or None
         The shards whose batch this is a part of (possibly an empty one): statistics are those of all of them.
 
@@ -133,7 +135,8 @@ def batch_norm_backward(dy: Array, cache: BatchNormCache) -> tuple[Array, Array 
     (array([0., 0.]), None, array([1.]))
     """
     check_shape("batch_norm_backward", "dy", dy, cache.x.shape)
-    terms, dweight, dbias = gradient_terms(product_sums(dy, cache.x, cache.shift), cache)
     dx = empty_nchw(dy.shape, dy.dtype, like=cache.x)
-    combine_terms(dy, cache, terms, out=dx)
+    with np.errstate(over="ignore", invalid="ignore"):
+        terms, dweight, dbias = gradient_terms(product_sums(dy, cache.x, cache.shift), cache)
+        combine_terms(dy, cache, terms, out=dx)
     return dx, dweight, dbias

@@ -61,8 +61,9 @@ def normalization(
         mean, var, n = moments_of(sums, x, group)
         new_mean = _follow(running_mean, mean, momentum, n)
         new_var = _follow(running_var, _unbiased(function, var, n, x), momentum, n)
-    inv_std = 1 / np.sqrt(var + eps)
-    scale, shift = inv_std if weight is None else inv_std * weight, far_means(mean, inv_std, x.dtype)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a variance of 0 without eps gives NaN
+        inv_std = 1 / np.sqrt(var + eps)
+        scale, shift = inv_std if weight is None else inv_std * weight, far_means(mean, inv_std, x.dtype)
     return BatchNormCache(x, weight, bias is not None, mean, inv_std, scale, shift, n, new_mean, new_var, group)
 
 
@@ -77,9 +78,10 @@ def normalize(norm: BatchNormCache, bias: Array | None) -> Array:
     x = norm.x
     y = empty_nchw(x.shape, x.dtype, like=x)
     rows, y_rows = channel_rows(x, like=x), channel_rows(y, like=x)
-    affine = affine_of(norm, bias, rows)
-    for piece in pieces(rows):
-        affine(rows[piece], y_rows[piece])
+    with np.errstate(over="ignore", invalid="ignore"):
+        affine = affine_of(norm, bias, rows)
+        for piece in pieces(rows):
+            affine(rows[piece], y_rows[piece])
     return y
 
 
@@ -143,12 +145,16 @@ def _unbiased(function: str, var: Array, n: float, x: Array) -> Array:
 
 
 def _follow(running: Array | None, batch: Array, momentum: float, n: float) -> Array | None:
-    """(1 - momentum) * running + momentum * batch, as a new array; an empty batch changes nothing."""
+    """(1 - momentum) * running + momentum * batch, as a new array; an empty batch changes nothing.
+
+    What is beyond the dtype, such as the variance of numbers about 1e20 in float32, is kept as infinity.
+    """
     if running is None:
         return None
     share = momentum if n else 0.0
     new = (1 - share) * np.asarray(running, np.float64) + share * batch
-    return new.astype(running.dtype.newbyteorder("="))
+    with np.errstate(over="ignore"):
+        return new.astype(running.dtype.newbyteorder("="))
 
 
 def _as_they_are(function: str, running_mean: Array | None, running_var: Array | None) -> tuple[Array, Array]:

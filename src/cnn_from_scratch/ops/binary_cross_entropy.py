@@ -35,7 +35,7 @@ def binary_cross_entropy_forward(
     Parameters
     ----------
     prediction : array of any shape
-        Logits: any real numbers, above 0 for yes.
+        Logits: any real numbers, above 0 for yes. float16 computes in float32 and comes back float16.
     target : the same shape, of any real dtype
         1 for yes, 0 for no, or a probability between.
     reduction : "mean", "sum" or "none"

@@ -89,8 +89,9 @@ def _sum_of_sums(partial: Array, C: int) -> Array:
 def square_sums(x: Array) -> ChannelSums:
     """sum(x) and sum(x*x) of every channel."""
     rows, sums = channel_rows(x, like=x), ChannelSums(x.shape[1])
-    for piece in pieces(rows):
-        sums.add(rows[piece], rows[piece])
+    with np.errstate(over="ignore", invalid="ignore"):  # `moments_of` looks
+        for piece in pieces(rows):
+            sums.add(rows[piece], rows[piece])
     return sums
 
 
@@ -134,8 +135,8 @@ def moments_of(sums: ChannelSums, x: Array, group: Group | None) -> tuple[Array,
     From sum(x) and sum(x*x), which were taken already: var = sum(x*x)/n - mean^2.
 
     The difference loses the digits that both terms share. Where mean^2 > 16*var in any channel these are too many for
-    float32, and a second pass over x is made, as it always is in float64. The totals of the whole batch decide, so that
-    all shards decide alike and meet equally often.
+    float32, and a second pass over x is made, as it always is in float64. It widens x where the squares are beyond
+    float32. The totals of the whole batch decide, so that all shards decide alike and meet equally often.
 
     Examples
     --------
@@ -145,11 +146,21 @@ def moments_of(sums: ChannelSums, x: Array, group: Group | None) -> tuple[Array,
     """
     total, squares, counted = group_sum(group, [sums.total, sums.products, np.array([float(sums.count)])])
     count = float(counted[0])
-    mean = total / max(count, 1)
-    var = squares / max(count, 1) - mean**2
-    if x.dtype == np.float32 and (mean**2 <= 16 * var).all():
-        return mean, var, count
-    return _centred_moments(x, mean, count, group)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = total / max(count, 1)
+        var = squares / max(count, 1) - mean**2
+        if not np.isfinite(var).all():
+            return _wide_moments(x, count, group)
+        if x.dtype == np.float32 and (mean**2 <= 16 * var).all():
+            return mean, var, count
+        return _centred_moments(x, mean, count, group)
+
+
+def _wide_moments(x: Array, count: float, group: Group | None) -> tuple[Array, Array, float]:
+    """Both passes in float64; NaN where x itself is not finite."""
+    wide = x.astype(np.float64)
+    (total,) = group_sum(group, [square_sums(wide).total])
+    return _centred_moments(wide, total / max(count, 1), count, group)
 
 
 def _centred_moments(x: Array, mean: Array, count: float, group: Group | None) -> tuple[Array, Array, float]:

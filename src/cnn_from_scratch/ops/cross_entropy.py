@@ -46,7 +46,7 @@ def cross_entropy_forward(
     Parameters
     ----------
     logits : (N, K) or (N, K, d1, ...)
-        Scores of K classes, before any softmax.
+        Scores of K classes, before any softmax. float16 computes in float32 and comes back float16.
     targets : (N,) or (N, d1, ...) of integers, or floats of the logits' shape
         Class indices, or the probability of each class.
     reduction : "mean", "sum" or "none"

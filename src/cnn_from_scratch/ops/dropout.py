@@ -31,6 +31,7 @@ def dropout_forward(x: Array, *, p: float, train: bool, rng: np.random.Generator
     Parameters
     ----------
     x : array of any shape
+        float16 computes in float32 and comes back float16.
     p : float
         The probability to drop, in [0, 1).
     train : bool

@@ -179,7 +179,8 @@ def _kept_dtype(cache: Any) -> np.dtype[Any] | None:
 def _narrow(result: Any) -> Any:
     """float32 results as float16; caches (named tuples) stay as they are."""
     if isinstance(result, np.ndarray | np.floating):
-        return result.astype(_HALF) if result.dtype == np.float32 else result
+        with np.errstate(over="ignore"):  # what is beyond 65504 is infinite
+            return result.astype(_HALF) if result.dtype == np.float32 else result
     if type(result) is tuple:
         return tuple(_narrow(part) for part in result)
     return result

@@ -36,6 +36,7 @@ def gelu_forward(x: Array, *, approximate: Approximate = "none") -> tuple[Array,
     Parameters
     ----------
     x : array of any shape
+        float16 computes in float32 and comes back float16.
     approximate : "none" or "tanh"
 
     Raises

@@ -47,7 +47,8 @@ def float_loss(name: str) -> Callable[[Callable[P, tuple[Any, C]]], Callable[P, 
 
         @functools.wraps(function)
         def forward(*args: P.args, **kwargs: P.kwargs) -> tuple[Any, C]:
-            loss, cache = checked(*args, **kwargs)
+            with np.errstate(over="ignore", invalid="ignore"):  # a loss beyond the dtype is infinite, and tells so
+                loss, cache = checked(*args, **kwargs)
             return loss, cast(Any, cache)._replace(dtype=loss.dtype)
 
         return forward

@@ -3,6 +3,7 @@
 All take a prediction and a target of one shape, and a `reduction`: "mean", "sum" or "none" (one loss for each
 number). The target may have any real dtype and is taken in the prediction's. A mean over nothing is a ValueError, a
 sum over nothing is 0. The loss is a scalar of the prediction's dtype, and the gradient that of the prediction alone.
+float16 computes in float32 and comes back float16: infinite where the loss is beyond 65504.
 """
 
 from __future__ import annotations

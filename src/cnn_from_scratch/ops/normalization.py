@@ -162,7 +162,22 @@ def _lying_as(x: Array, vector: Array | None) -> Array | None:
 
 
 def standardize(x: Array, axes: tuple[int, ...], eps: float, *, out: Array) -> Array:
-    """out = (x - mean) * inv_std over `axes`, and return inv_std = 1 / sqrt(variance + eps)."""
+    """out = (x - mean) * inv_std over `axes`, and return inv_std = 1 / sqrt(variance + eps).
+
+    Where sums or squares are beyond float32, all is done in float64. A variance of 0 without eps gives NaN.
+    """
+    with np.errstate(over="raise", divide="ignore", invalid="ignore"):
+        try:
+            return _standardize(x, axes, eps, out=out)
+        except FloatingPointError:
+            wide = x.astype(np.float64)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        inv_std = _standardize(wide, axes, eps, out=wide)
+        out[...] = wide
+    return inv_std.astype(x.dtype)
+
+
+def _standardize(x: Array, axes: tuple[int, ...], eps: float, *, out: Array) -> Array:
     np.subtract(x, _mean(x, axes), out=out)
     out -= _mean(out, axes)  # 0 on paper: what rounding left of a mean far above the spread
     inv_std = (1 / np.sqrt(_mean(np.square(out, out=empty_like(out)), axes) + eps)).astype(x.dtype)

@@ -29,6 +29,7 @@ def softmax_forward(x: Array, *, axis: int = -1) -> tuple[Array, SoftmaxCache]:
     Parameters
     ----------
     x : array of at least one axis
+        float16 computes in float32 and comes back float16.
     axis : int
         Where the classes are: -1 for scores (N, K), 1 for a map of scores (N, K, H, W).
 
@@ -88,11 +89,13 @@ class LogSoftmaxCache(NamedTuple):
 def log_softmax_forward(x: Array, *, axis: int = -1) -> tuple[Array, LogSoftmaxCache]:
     """y[k] = x[k] - log(sum_j exp(x[j])) along `axis`
 
-    Exact where softmax itself rounds to 0 and its logarithm were -inf.
+    Exact where softmax itself rounds to 0 and its logarithm were -inf; -inf where x lies so far below the largest that
+    the dtype cannot say how far. A row with +inf or NaN, and one of -inf alone, is NaN.
 
     Parameters
     ----------
     x : array of at least one axis
+        float16 computes in float32 and comes back float16.
     axis : int
         Where the classes are: -1 for scores (N, K), 1 for a map of scores (N, K, H, W).
 
@@ -131,9 +134,12 @@ def log_softmax_backward(dy: Array, cache: LogSoftmaxCache) -> Array:
 
 
 def _below_maximum(x: Array, axis: int) -> Array:
-    """x - max(x) as a new array; a row of -inf, or one with +inf, becomes NaN, and quietly so."""
+    """x - max(x) as a new array; a row of -inf, or one with +inf, becomes NaN, and quietly so.
+
+    So does a difference beyond the dtype become -inf, whose exponential is 0, as that of the difference would be.
+    """
     largest = x.max(axis, keepdims=True)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         y: Array = np.subtract(x, largest, out=empty_like(x))
     return y
 

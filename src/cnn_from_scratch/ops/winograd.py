@@ -19,7 +19,10 @@ look expensive, but they serve all filters and all channels, and what remains be
 (m+2)^2 matrix products, one for each place of a tile.
 
 The price is rounding: the larger the tile, the larger the numbers in the matrices. Measured in float32 on 64 channels,
-the root mean square error of y is 3e-7 of its spread for m = 2, as for the plain sum, and 2e-6 for m = 4.
+the root mean square error of y is 3e-7 of its spread for m = 2, as for the plain sum, and 2e-6 for m = 4. And range:
+B^T @ d @ B can be 4 times as large as d for m = 2, 100 times for m = 4, so that inputs beyond 8e37 and 3e36 overflow
+float32, where the plain sum need not; the gradient of the weights overflows earlier, from 1e35 for m = 4. Then come
+infinity or NaN, never wrong finite numbers.
 
 References
 ----------

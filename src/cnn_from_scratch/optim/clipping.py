@@ -20,7 +20,8 @@ def clip_grad_norm(
     """grads * min(1, max_norm / (norm + 1e-6)), where norm is the length of all gradients as one vector
 
     The direction stays, only the length is bounded. The squares are added in float64 whatever the dtype: those of
-    float32 do not overflow, and a million small ones do not get lost.
+    float32 do not overflow, and a million small ones do not get lost; in units of the largest number where float64
+    could not hold them.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def clip_grad_norm(
     check_mapping("clip_grad_norm", "grads", grads)
     for key, grad in grads.items():
         check_floats("clip_grad_norm", f"grads[{key!r}]", grad)
-    norm = math.sqrt(sum(_sum_of_squares(grad) for grad in grads.values()))
+    norm = _norm(grads)
     if error_if_nonfinite and not math.isfinite(norm):
         bad = [key for key, grad in grads.items() if not np.isfinite(grad).all()]
         raise FloatingPointError(f"clip_grad_norm: the norm of the gradients is {norm}; not finite are {some(bad)}")
@@ -115,6 +116,18 @@ def clip_grad_value(grads: Mapping[str, Array], clip_value: float) -> dict[str, 
         check_floats("clip_grad_value", f"grads[{key!r}]", grad)
     bound = float(clip_value)
     return {key: grad if _within(grad, bound) else np.clip(grad, -bound, bound) for key, grad in grads.items()}
+
+
+def _norm(grads: Mapping[str, Array]) -> float:
+    """The length of all gradients as one vector; in units of the largest number where squares are beyond float64."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        norm = math.sqrt(sum(_sum_of_squares(grad) for grad in grads.values()))
+    if 0 < norm < math.inf or math.isnan(norm):
+        return norm
+    largest = max((float(np.abs(grad).max(initial=0.0)) for grad in grads.values()), default=0.0)
+    if not 0 < largest < math.inf:
+        return norm
+    return largest * math.sqrt(sum(_sum_of_squares(grad / largest) for grad in grads.values()))
 
 
 def _sum_of_squares(grad: Array) -> float:

@@ -25,7 +25,9 @@ class RMSprop(Optimizer):
         b <- momentum * b + d                           with momentum: b stands for d below
         param <- param - lr * d
 
-    As in PyTorch eps is added after the root, and v starts at 0 without a correction, so first steps are longer.
+    As in PyTorch eps is added after the root, and v starts at 0 without a correction, so first steps are longer. In
+    float32 the square of a gradient beyond 1.8e19 is infinite, and that number stands still from then on;
+    `clip_grad_norm` keeps gradients from coming to that.
 
     Parameters
     ----------
@@ -117,5 +119,6 @@ class RMSprop(Optimizer):
 def _variance(square_avg: Array, grad_avg: Array, out: Array) -> None:
     """out <- max(0, square_avg - grad_avg^2)"""
     np.multiply(grad_avg, grad_avg, out=out)
+    np.minimum(out, np.finfo(out.dtype).max, out=out)  # inf - inf would be NaN
     np.subtract(square_avg, out, out=out)
     np.maximum(out, 0.0, out=out)
