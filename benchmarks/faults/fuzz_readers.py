@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.metadata
 import json
 import math
 import subprocess
@@ -113,8 +114,7 @@ def main() -> None:
         sum(row["inputs"] for row in rows.values()),
         sum(sum(row["escapes"].values()) for row in rows.values()),
     )
-    import atheris
-
+    sys.argv[1:] = ["--trials", str(inputs)]  # what makes all of the record again
     write_record(
         "fuzz",
         fault=sorted({row for name in rows for row in READERS[name].fault}),
@@ -123,7 +123,7 @@ def main() -> None:
         trials=inputs,
         survived=inputs - escapes,
         lost="nothing" if not escapes else f"{escapes} escapes",
-        details={"atheris": getattr(atheris, "__version__", "3"), "readers": rows},
+        details={"atheris": importlib.metadata.version("atheris"), "readers": rows},
         out=given.out,
     )
     print(f"{inputs:,} inputs, {escapes} escapes")

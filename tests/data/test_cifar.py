@@ -9,6 +9,7 @@ import tarfile
 
 import numpy as np
 import pytest
+from fuzzing.guard import at_most
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -115,6 +116,30 @@ def test_a_broken_archive_is_named(tmp_path, data, message):
     with pytest.raises(FormatError) as caught:
         load_cifar10(tmp_path, verify=False)
     assert str(caught.value).startswith(f"{path}: {message}")
+
+
+@pytest.mark.fault("tar-archive")
+def test_many_headers(tmp_path):
+    """tarfile keeps what it has read of every member."""
+    path = tmp_path / cifar.ARCHIVE.name
+    path.write_bytes(gzip.compress(tarfile.TarInfo("other").tobuf() * 100_000, 1))
+    with at_most(4 << 20), pytest.raises(LimitError, match=r"cifar-10-binary\.tar\.gz: has more than 100 members"):
+        load_cifar10(tmp_path, verify=False)
+
+
+@pytest.mark.fault("tar-archive")
+def test_a_list_of_holes_that_is_cut_off(tmp_path):
+    """Found by fuzzing: tarfile raises an IndexError."""
+    info = tarfile.TarInfo("other")
+    info.type = tarfile.GNUTYPE_SPARSE
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[482] = 1  # more of the list follows: nothing but the end
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    path = tmp_path / cifar.ARCHIVE.name
+    path.write_bytes(bytes(header) + bytes(100))
+    with pytest.raises(FormatError, match="damaged tar archive: index out of range"):
+        load_cifar10(tmp_path, verify=False)
 
 
 PLAIN = gzip.decompress(archive([(name, content[:SIZE]) for name, content in MEMBERS]))
