@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
+from cnn_from_scratch.cli.plan import build_model
 from cnn_from_scratch.cli.recipes import AUGMENTATIONS, Recipe
 from cnn_from_scratch.cli.source import PixelSource, normalization_of
-from cnn_from_scratch.cli.training_run import build_model
 from cnn_from_scratch.data import Dataset, batch_count, iterate_batches
 
 

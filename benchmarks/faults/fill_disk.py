@@ -39,10 +39,15 @@ HOW = (
 
 def fill(process: Popen[bytes], run: Path, moments: random.Random) -> str:
     """Take the free space of the disk, all but a random part of a checkpoint."""
-    state = os.statvfs(run.parent)
     left = int(moments.uniform(0, CHECKPOINT))
     with (run.parent / "filler").open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(state.f_bavail * state.f_frsize - left, 1))
+        while process.poll() is None:
+            state = os.statvfs(run.parent)
+            try:
+                os.posix_fallocate(file.fileno(), 0, max(state.f_bavail * state.f_frsize - left, 1))
+                break
+            except OSError:  # the training has just taken some of it
+                continue
     return "ended by ENOSPC"
 
 

@@ -17,11 +17,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from cnn_from_scratch.cli import job, training_run
+from cnn_from_scratch.cli import job, plan, training_run
 from cnn_from_scratch.cli.app import app
+from cnn_from_scratch.cli.plan import build_model
 from cnn_from_scratch.cli.recipes import AUGMENTATIONS, RECIPES, Recipe, changed_recipe
 from cnn_from_scratch.cli.saved_run import load_run
-from cnn_from_scratch.cli.training_run import build_model, train_recipe
+from cnn_from_scratch.cli.training_run import train_recipe
 from cnn_from_scratch.data import digits_folds, load_digits, stratified_split
 from cnn_from_scratch.formats import load_metadata, load_model
 from cnn_from_scratch.models import MODELS
@@ -173,8 +174,8 @@ def test_every_option_arrives(no_pictures, monkeypatch):
 @pytest.mark.parametrize("schedule", ["one-cycle", "step", "constant"])
 def test_optimizers_and_schedules(optimizer, schedule):
     recipe = DIGITS._replace(optimizer=optimizer, schedule=schedule, lr=0.5)
-    assert type(training_run._optimizer(recipe)).__name__.lower() == optimizer
-    rates = [training_run._schedule(recipe, 9)(step) for step in range(9)]
+    assert type(plan._optimizer(recipe)).__name__.lower() == optimizer
+    rates = [plan._schedule(recipe, 9)(step) for step in range(9)]
     assert max(rates) == pytest.approx(0.5, rel=0.02)
     assert (rates[-1] < 0.5) == (schedule != "constant")
 
@@ -513,8 +514,8 @@ def test_a_recipe_on_any_data_set():
 
 def test_validation_images_come_from_the_training_images():
     data = load_digits()
-    normalization = training_run.normalization_of(data.train, data.maximum)
-    learn, check = training_run._parts(DIGITS._replace(validation=0.25), data, normalization, seed=5)
+    normalization = plan.normalization_of(data.train, data.maximum)
+    learn, check = plan._parts(DIGITS._replace(validation=0.25), data, normalization, seed=5)
     kept, held_out = stratified_split(data.train.y, 0.25, seed=5)
     np.testing.assert_array_equal(learn.examples.x, data.train.x[kept])
     np.testing.assert_array_equal(check.examples.x, data.train.x[held_out])

@@ -15,7 +15,7 @@ import typer
 
 from ..data import Dataset, scale
 from ..formats import save_model
-from ..training import Callback, Evaluation, Progress
+from ..training import Evaluation
 from ..training.interrupts import Terminated
 from .catalogue import LOADERS, load_dataset
 from .errors import FAILURE, INTERRUPTED, TERMINATED, plain_warnings, say
@@ -23,6 +23,8 @@ from .fingerprint import check_unchanged, fingerprint
 from .going_on import resumable, resume_command
 from .job_file import Begun, Job, versions_here, write_job
 from .output import print_trained
+from .plan import Plan, plan_training
+from .run_callbacks import HistoryFile, LinePerEpoch
 from .run_folder import (
     CHECKPOINTS,
     HISTORY,
@@ -35,7 +37,7 @@ from .run_folder import (
 )
 from .run_hold import clear_run, held, remove_leftovers
 from .saved_run import run_metadata
-from .training_run import Checkpoints, Plan, Trained, fit_plan, plan_training
+from .training_run import Checkpoints, Trained, fit_plan
 
 
 def train_job(job: Job, out: Path | None, *, force: bool) -> None:
@@ -108,34 +110,6 @@ def _conclude(folder: Path, job: Job, dataset: Dataset, trained: Trained) -> Non
         _leave_early(folder, job, trained)
     else:
         print_trained(folder, [MODEL, HISTORY, METRICS, *pictures], dataset, trained, evaluation)
-
-
-class HistoryFile(Callback):
-    """Keeps history.csv up to date."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def on_epoch_end(self, progress: Progress, row: dict[str, Any]) -> bool:
-        """Write it, with the new row."""
-        write_history(self.folder, progress.history)
-        return False
-
-
-class LinePerEpoch(Callback):
-    """Where there is no terminal for a bar that moves; there it is silent, so that the callbacks are the same."""
-
-    def __init__(self, *, silent: bool = False) -> None:
-        self.silent = silent
-
-    def on_epoch_end(self, progress: Progress, row: dict[str, Any]) -> bool:
-        """Print the new row of the history."""
-        if self.silent:
-            return False
-        names = ("loss", "accuracy", "val_loss", "val_accuracy")
-        figures = "  ".join(f"{name} {row[name]:.4f}" for name in names if name in row)
-        typer.echo(f"epoch {row['epoch']}/{progress.epochs}  {figures}  {row['seconds']:.1f} s", err=True)
-        return False
 
 
 @contextmanager
