@@ -138,6 +138,9 @@ ARCHITECTURES = {
     "a graph of a huge initializer": layer(
         "Graph", nodes=[], inputs=[], outputs=[], initializers=[["a", "<f4", [1 << 40]]], trainable=[], notes=[]
     ),
+    "a graph of an initializer with 2^62 rows of nothing": layer(
+        "Graph", nodes=[], inputs=[], outputs=[], initializers=[["a", "<f4", [1 << 61, 0]]], trainable=[], notes=[]
+    ),
     "a text that would not end": layer("ReLU", x=[[["x" * 100] * 100] * 100] * 2),
     "a type that is a module": layer("os.system"),
     "a type that is a method": layer("ReLU.__init__"),

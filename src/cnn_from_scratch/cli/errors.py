@@ -50,7 +50,18 @@ class PlainErrors(TyperGroup):
 
 def say(message: str) -> None:
     """On the error stream, after the name of the program."""
-    typer.echo(f"cnn: {message}", err=True)
+    typer.echo(f"cnn: {plain(message)}", err=True)
+
+
+def plain(text: str) -> str:
+    """Without what would command a terminal: a file may give its layers any name.
+
+    Examples
+    --------
+    >>> print(plain("layer '\x1b[2J' is unknown"))
+    layer '\\x1b[2J' is unknown
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
 
 
 @contextlib.contextmanager

@@ -56,11 +56,14 @@ def constants_of(model: Layer) -> dict[str, Array]:
 
 
 def graph_size(spec: Any) -> int:
-    """How many numbers a graph's initializers claim to have; 0 for what `build_graph` will refuse."""
+    """How many numbers a graph's initializers claim to have; 0 for what `build_graph` will refuse.
+
+    An empty axis does not excuse the others: NumPy takes no absurd sizes in any case.
+    """
     entries = spec.get("initializers") if isinstance(spec, Mapping) else None
     listed = entries if isinstance(entries, list) else []
     shapes = [entry[2] for entry in listed if isinstance(entry, list) and len(entry) == 3]
-    return sum(math.prod(shape) for shape in shapes if _is_shape(shape))
+    return sum(math.prod(max(size, 1) for size in shape) for shape in shapes if _is_shape(shape))
 
 
 def build_graph(spec: Any, key: str) -> Graph:

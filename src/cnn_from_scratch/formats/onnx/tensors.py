@@ -24,6 +24,9 @@ EXTERNAL = 1
 MAX_AXES = 64
 """NumPy's own limit."""
 
+MAX_NUMBERS = 1 << 59
+"""With 16 bytes each, as complex numbers have, they are as many as a signed number of 64 bits can count."""
+
 
 def tensor_array(tensor: TensorProto, what: str) -> Array:
     """A tensor as an array, C-contiguous, in native byte order; `what` is named in the errors.
@@ -46,6 +49,8 @@ def tensor_array(tensor: TensorProto, what: str) -> Array:
     values = _from_bytes(tensor, dtype, what) if tensor.HasField("raw_data") else _from_list(tensor, dtype, what)
     if len(values) != math.prod(shape):
         raise FormatError(f"{what} claims the shape {list(shape)}, but holds {len(values)} numbers")
+    if math.prod(max(size, 1) for size in shape) >= MAX_NUMBERS:
+        raise FormatError(f"{what} claims the shape {list(shape)}, which is too large though it is empty")
     return values.reshape(shape)
 
 
