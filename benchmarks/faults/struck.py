@@ -48,10 +48,15 @@ class Trials:
 
     def one_run(self, run: Path) -> None:
         """A training from its start to its end, however often it is cut off."""
-        trials, complaints = 0, list[str]()
-        while not complaints and (met := self.cut_off(run, complaints)) is not None:
-            trials += met
-        self.seconds *= 0.7 if trials == 0 else 1.4 if trials > 5 else 1  # the machine has more to do, or less
+        trials, complaints, before = 0, list[str](), Counter(self.counts)
+        try:
+            while not complaints and (met := self.cut_off(run, complaints)) is not None:
+                trials += met
+                self.seconds *= 1.2 if trials > 4 else 1  # the machine has more to do than it had
+        except KeyboardInterrupt:
+            self.counts = before
+            raise
+        self.seconds *= 0.8 if trials == 0 else 1
         complaints += [] if complaints else self.reference.complaints(run)
         self.runs += 1
         self.trials += trials
