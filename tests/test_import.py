@@ -39,6 +39,7 @@ def imported_by(statement):
     )
 
 
+@pytest.mark.fault("many-threads")
 @pytest.mark.parametrize(
     "statement", ["import cnn_from_scratch", "from cnn_from_scratch import Conv2d, Adam, fit, load_digits"]
 )

@@ -230,7 +230,7 @@ def test_a_training_neither_reads_nor_changes_the_global_random_state(workers):
     found = []
     for seed in (1, 2):
         random.seed(seed)
-        np.random.seed(seed)  # noqa: NPY002: the state that must not matter
+        np.random.seed(seed)  # noqa: NPY002 - the state that must not matter
         before = random.getstate(), str(np.random.get_state())  # noqa: NPY002
         model = network()
         fit(model, (x, y), epochs=2, batch_size=8, shards=2, workers=workers, augment=noisy, progress=False)

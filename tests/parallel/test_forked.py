@@ -16,7 +16,10 @@ import pytest
 from cnn_from_scratch.parallel import ForkedGroup, SharedArrays, can_fork, open_group
 from cnn_from_scratch.parallel.channel import Channel, Mailbox
 
-pytestmark = pytest.mark.skipif(not can_fork(), reason="forks are made on Linux only")
+pytestmark = [
+    pytest.mark.skipif(not can_fork(), reason="forks are made on Linux only"),
+    pytest.mark.fault("many-threads", "interrupted"),
+]
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from cnn_from_scratch.parallel import (
 )
 from cnn_from_scratch.parallel import group as group_module
 
+pytestmark = pytest.mark.fault("many-threads")
+
 
 def shard_threads():
     return [t for t in threading.enumerate() if t.name.startswith("cnn-shard")]

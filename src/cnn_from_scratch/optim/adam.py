@@ -27,7 +27,7 @@ class Adam(Optimizer):
     m and v start at 0; dividing by 1 - beta^t makes them true means of the t gradients seen. The first step of every
     parameter has therefore length lr, whatever the size of its gradient: between some 1e-6, below which eps counts, and
     1.8e19, above which the square is beyond float32 and v infinite. A number with such a gradient stands still from
-    then on, as in PyTorch; `clip_grad_norm` keeps gradients from coming to that.
+    then on (as in PyTorch from 6e20); `clip_grad_norm` keeps gradients from coming to that.
 
     Parameters
     ----------
