@@ -103,7 +103,7 @@ def test_links_inside_a_notebook_lead_to_its_headings(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "room", ["ops", "layers", "optim", "data", "models", "formats", "training", "insight", "parallel"]
+    "room", ["ops", "layers", "optim", "data", "models", "formats", "training", "insight", "exercises", "parallel"]
 )
 def test_the_reference_has_every_public_name_once(room):
     from made_pages import _room

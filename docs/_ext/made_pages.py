@@ -14,7 +14,19 @@ from types import ModuleType
 
 from formulas import STARTS, escaped
 
-ROOMS = ("ops", "layers", "optim", "data", "models", "formats", "training", "insight", "parallel", "errors")
+ROOMS = (
+    "ops",
+    "layers",
+    "optim",
+    "data",
+    "models",
+    "formats",
+    "training",
+    "insight",
+    "exercises",
+    "parallel",
+    "errors",
+)
 ROOT_FILES = {"CONTRIBUTING.md": "contributing", "SECURITY.md": "security", "CHANGELOG.md": "changelog"}
 TITLES = {
     "ops": "Operations",
@@ -25,6 +37,7 @@ TITLES = {
     "formats": "Files",
     "training": "Training",
     "insight": "Insight",
+    "exercises": "Exercises",
     "parallel": "Shards",
     "errors": "Errors",
 }

@@ -29,7 +29,7 @@ class Mistake(NamedTuple):
     function: Callable[..., Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Exercise:
     """A function for the learner to write, and all that is needed to judge it.
 
@@ -73,6 +73,9 @@ class Exercise:
     mistakes: tuple[Mistake, ...]
     terms: Callable[[Arguments, str, tuple[int, ...]], Lines]
     examined: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Exercise({self.name!r})"
 
     @property
     def order(self) -> list[int]:

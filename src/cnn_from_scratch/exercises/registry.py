@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from .catalogue import (
     adam,
@@ -17,20 +19,23 @@ from .catalogue import (
 )
 from .exercise import Arguments, Exercise
 
-EXERCISES: dict[str, Exercise] = {
-    module.EXERCISE.name: module.EXERCISE
-    for module in (
-        im2col,
-        col2im,
-        conv_forward,
-        conv_backward,
-        max_pool_backward,
-        batch_norm_backward,
-        softmax_cross_entropy,
-        adam,
-        training_loop,
-    )
-}
+EXERCISES: Mapping[str, Exercise] = MappingProxyType(
+    {
+        module.EXERCISE.name: module.EXERCISE
+        for module in (
+            im2col,
+            col2im,
+            conv_forward,
+            conv_backward,
+            max_pool_backward,
+            batch_norm_backward,
+            softmax_cross_entropy,
+            adam,
+            training_loop,
+        )
+    }
+)
+"""By name; each knows its ladder, its hints and its classic mistakes."""
 
 
 def find_exercise(name: str) -> Exercise:
