@@ -35,6 +35,8 @@ WEIGHTS = {
     "saved-model": 3,
     "trace": 1.5,
     "torch-zip": 6,
+    "checkpoint": 2,
+    "job": 5,
     "torch-legacy": 14,
     "pickle": 30,
     "onnx": 3.5,

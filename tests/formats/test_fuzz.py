@@ -12,17 +12,39 @@ from fuzzing.readers import READERS, watch
 
 from cnn_from_scratch.errors import CnnError
 
-INPUTS = {"idx": 2000, "idx-gzip": 1500, "tar": 600, "npz": 600, "safetensors": 1500, "saved-model": 250, "trace": 80,
-          "torch-zip": 800, "torch-legacy": 1500, "pickle": 2000, "onnx": 200}  # fmt: skip
+INPUTS = {
+    "idx": 2000,
+    "idx-gzip": 1500,
+    "tar": 600,
+    "npz": 600,
+    "safetensors": 1500,
+    "saved-model": 250,
+    "trace": 80,
+    "checkpoint": 100,
+    "job": 500,
+    "torch-zip": 800,
+    "torch-legacy": 1500,
+    "pickle": 2000,
+    "onnx": 200,
+}
 """Where reading is fast, more; 100 of each kind of image."""
 
 SECONDS = 20.0
 """Of processor time for one file, which takes a thousandth of it; a hang has no end."""
 
 FUZZED = pytest.mark.fault(
-    "boastful-header", "damaged-file", "hostile-architecture", "hostile-image", "hostile-pickle", "hostile-tensors",
-    "onnx-corrupt", "onnx-external-data", "onnx-unsupported", "tar-archive", "zip-bomb",
-)  # fmt: skip
+    "boastful-header",
+    "damaged-file",
+    "hostile-architecture",
+    "hostile-image",
+    "hostile-pickle",
+    "hostile-tensors",
+    "onnx-corrupt",
+    "onnx-external-data",
+    "onnx-unsupported",
+    "tar-archive",
+    "zip-bomb",
+)
 
 
 def test_the_mark_names_the_faults_of_all_readers():

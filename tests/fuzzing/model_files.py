@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tempfile
 from pathlib import Path
 from random import Random
@@ -10,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from . import archives
-from .mutations import written
+from . import archives, described
+from .mutations import mutate_json, written
 
 
 def arrays() -> dict[str, np.ndarray]:
@@ -80,6 +81,61 @@ def model(path: Path) -> None:
 
     load_model(path)
     load_run(path)
+
+
+def checkpoint_seeds() -> list[bytes]:
+    from cnn_from_scratch import SGD, BestWeights, fit, layers
+
+    rng = np.random.default_rng(0)
+    data = rng.random((6, 3), np.float32), np.array([0, 1, 0, 1, 0, 1])
+    with tempfile.TemporaryDirectory() as folder:
+        model = layers.Sequential(layers.BatchNorm1d(3), layers.Linear(3, 2, rng=0))
+        options = {"optimizer": SGD(0.1, momentum=0.9), "callbacks": [BestWeights("loss")], "checkpoint": folder}
+        fit(model, data, epochs=1, batch_size=3, shards=1, **options)
+        return [path.read_bytes() for path in sorted(Path(folder).iterdir())][:1]
+
+
+def checkpoint(path: Path) -> None:
+    from cnn_from_scratch.training.checkpoint import load_checkpoint_model, read_checkpoint
+
+    read_checkpoint(path)
+    load_checkpoint_model(path)
+
+
+def mutate_checkpoint(data: bytes, rng: Random) -> bytes:
+    """Another state, for which the digest is right."""
+    from cnn_from_scratch.formats.document import write_described
+    from cnn_from_scratch.training.checkpoint import CHECKPOINT, STATE
+
+    arrays = described.arrays_of(*described.split(data))
+    state = json.loads(arrays[STATE].tobytes())
+    part = rng.choice(list(state))
+    state[part] = mutate_json(state[part], rng)
+    arrays[STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    return written(lambda path: write_described(CHECKPOINT, path, {}, arrays))
+
+
+def job_seeds() -> list[bytes]:
+    from typer.testing import CliRunner
+
+    from cnn_from_scratch.cli.app import app
+
+    with tempfile.TemporaryDirectory() as folder:
+        run = f"{folder}/run"
+        CliRunner().invoke(app, ["train", "digits", "--epochs", "1", "--shards", "1", "--out", run])
+        return [(Path(run) / "job.json").read_bytes()]
+
+
+def job(path: Path) -> None:
+    from cnn_from_scratch.cli import job_file
+
+    job_file.JOB = path.name
+    job_file.read_job(path.parent)
+
+
+def mutate_job(data: bytes, rng: Random) -> bytes:
+    """Another order."""
+    return json.dumps(mutate_json(json.loads(data), rng)).encode()
 
 
 def trace_seeds() -> list[bytes]:

@@ -54,12 +54,12 @@ def say(message: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Without what would command a terminal: a file may give its layers any name.
+    r"""Without what would command a terminal: a file may give its layers any name.
 
     Examples
     --------
     >>> print(plain("layer '\x1b[2J' is unknown"))
-    layer '\\x1b[2J' is unknown
+    layer '\x1b[2J' is unknown
     """
     return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
 

@@ -101,7 +101,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise FormatError(f"{path}: its state is nested too deeply") from None
 
 
-def _checked(state: Any, arrays: Mapping[str, Array]) -> Checkpoint:
+def _checked(state: Any, arrays: dict[str, Array]) -> Checkpoint:
     """The parts, if they are those of a checkpoint."""
     names = Checkpoint._fields
     if not isinstance(state, dict) or set(state) != set(names):

@@ -8,7 +8,6 @@ JSON has no NaN, no infinity, no tuple and no array. These are written as an obj
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -52,8 +51,10 @@ def encode(value: Any, name: str, arrays: dict[str, Array]) -> Any:
     )
 
 
-def decode(value: Any, arrays: Mapping[str, Array]) -> Any:
+def decode(value: Any, arrays: dict[str, Array]) -> Any:
     """What `encode` was given; arrays are copies that may be written.
+
+    An array is taken out of `arrays`, for `encode` names each only once: else a small file could ask for many copies.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def decode(value: Any, arrays: Mapping[str, Array]) -> Any:
     if kind == "float" and isinstance(content, str) and content in NOT_FINITE:
         return NOT_FINITE[content]
     if kind == "array" and isinstance(content, str) and content in arrays:
-        return np.array(arrays[content])
+        return np.array(arrays.pop(content))
     if kind == "scalar" and isinstance(content, str) and content in arrays and arrays[content].ndim == 0:
         return arrays[content][()]
     raise FormatError(
