@@ -97,9 +97,9 @@ def _introduction(evidence: Evidence) -> str:
     return f"""\
 # Faults
 
-What bad luck and bad input get: {len(evidence.rows)} faults, the answer to each, and the tests that produce it: a real
-signal, a real full file system, a real server, a real hostile file. The tests run with all others. Trials in large
-numbers have scripts of their own, and their outcomes are recorded.
+What bad luck and bad input get: {len(evidence.rows)} faults, the answer to each, and the tests that produce it: a real signal, a
+real full file system, a real server, a real hostile file. The tests run with all others. Trials in large numbers have
+scripts of their own, and their outcomes are recorded.
 
 This page is written by `python benchmarks/faults/table.py` from `docs/faults.toml`, from the marks of the tests and
 from the files in `benchmarks/results/faults`. It fails where a fault has no test, or where a trial was not survived."""
