@@ -94,10 +94,11 @@ def page(evidence: Evidence) -> str:
 
 
 def _introduction(evidence: Evidence) -> str:
+    count = len(evidence.rows)
     return f"""\
 # Faults
 
-What bad luck and bad input get: {len(evidence.rows)} faults, the answer to each, and the tests that produce it: a real signal, a
+What bad luck and bad input get: {count} faults, the answer to each, and the tests that produce it: a real signal, a
 real full file system, a real server, a real hostile file. The tests run with all others. Trials in large numbers have
 scripts of their own, and their outcomes are recorded.
 
