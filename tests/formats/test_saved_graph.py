@@ -155,6 +155,7 @@ def changed(path, value):
         (["trainable"], ["nowhere"], "trainable names 'nowhere'"),
         (["inputs", 0], ["x", "<f4", [-1]], "has the shape [-1]"),
         (["inputs", 0], ["x", "q", [1]], "has the dtype 'q'"),
+        (["inputs", 0], ["x", "/f4", [1]], "has the dtype '/f4'"),  # found by fuzzing
         (["inputs", 0], "x", "an input must be [name, dtype, shape]"),
         (["initializers", 0], ["w", "<f4", [1.5]], "an initializer must be [name, dtype, shape]"),
         (["initializers", 0], ["w", "O", []], "has the dtype 'O'"),

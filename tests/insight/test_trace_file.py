@@ -327,6 +327,7 @@ GEOMETRY = (*CACHE, "items", 2)
         (put(*CACHE, value={"group": "threads"}), "holds a value that is none: {'group': 'threads'}"),
     ],
 )
+@pytest.mark.fault("hostile-architecture")
 def test_a_hostile_description_is_refused(tmp_path, whole, change, message):
     path = tmp_path / "hostile"
     forged(path, whole, change)
@@ -336,6 +337,7 @@ def test_a_hostile_description_is_refused(tmp_path, whole, change, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.fault("hostile-architecture")
 def test_values_nested_too_deeply(tmp_path, whole):
     deep = 1
     for _ in range(220):
@@ -355,6 +357,7 @@ def test_arrays_that_do_not_belong_together(tmp_path, whole):
         load_trace(tmp_path / "a")
 
 
+@pytest.mark.fault("hostile-tensors")
 def test_files_of_another_kind(tmp_path):
     save_model(network(), tmp_path / "model")
     with pytest.raises(FormatError, match="holds no trace; it was not written by save_trace"):
@@ -368,6 +371,7 @@ def test_files_of_another_kind(tmp_path):
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
+@pytest.mark.fault("hostile-tensors")
 def test_a_flipped_bit_anywhere_is_found(tmp_path, whole, data):
     content = whole.read_bytes()
     at, bit = data.draw(st.integers(0, len(content) - 1)), data.draw(st.integers(0, 7))
@@ -399,6 +403,7 @@ JUNK = [
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
+@pytest.mark.fault("hostile-architecture")
 def test_junk_anywhere_is_refused_or_does_no_harm(tmp_path, whole, data):
     """With a right digest: what loads has a table, prints, and fails in its own words at most."""
     _, header = read_tensors(whole)

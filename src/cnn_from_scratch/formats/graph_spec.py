@@ -214,7 +214,8 @@ def decode(value: Any, where: str) -> Any:
 
 
 def _dtype(text: Any, where: str, *, others: tuple[str, ...] = ()) -> np.dtype[Any]:
-    if not isinstance(text, str) or (text[1:] not in DTYPES and text not in others):
+    known = isinstance(text, str) and text[:1] in ("<", ">", "|", "=") and text[1:] in DTYPES
+    if not known and text not in others:
         raise FormatError(f"{where} has the dtype {short(text)}, which is not known")
     return np.dtype(text)
 
