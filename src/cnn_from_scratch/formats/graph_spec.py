@@ -214,8 +214,7 @@ def decode(value: Any, where: str) -> Any:
 
 
 def _dtype(text: Any, where: str, *, others: tuple[str, ...] = ()) -> np.dtype[Any]:
-    known = isinstance(text, str) and text[:1] in ("<", ">", "|", "=") and text[1:] in DTYPES
-    if not known and text not in others:
+    if not isinstance(text, str) or not ((text[:1] in "<>|=" and text[1:] in DTYPES) or text in others):
         raise FormatError(f"{where} has the dtype {short(text)}, which is not known")
     return np.dtype(text)
 
