@@ -3,9 +3,10 @@
     python benchmarks/faults/soak.py --minutes 60
     python benchmarks/faults/soak.py --picture      # draw the recorded hour again
 
-One process does the work (soak_work.py), another looks at it every second (soak_watch.py), and after every round of
-all jobs, when nothing goes on. Flat means: over all minutes but the first ten the line of least squares through what is
-held between the rounds rises by less than the bounds below. Writes results/faults/soak.json, and docs/faults/soak.png.
+One process does the work (soak_work.py, soak_jobs.py), another looks at it every second (soak_watch.py), and after
+every round of all jobs, when nothing goes on. Flat means: over all minutes but the first ten the line of least squares
+through what is held between the rounds rises by less than the bounds below. Writes results/faults/soak.json, and
+docs/faults/soak.png.
 """
 
 from __future__ import annotations
@@ -14,24 +15,21 @@ import argparse
 import json
 import multiprocessing
 import os
-import sys
 import tempfile
 import time
-from datetime import date
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
-from machine import describe
+from common import RESULTS, write_record
+from soak_jobs import JOBS
 from soak_picture import draw
 from soak_watch import holdings
-from soak_work import JOBS, work
+from soak_work import work
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORD = ROOT / "benchmarks" / "results" / "faults" / "soak.json"
+RECORD = RESULTS / "soak.json"
 PICTURE = ROOT / "docs" / "faults" / "soak.png"
 
 WARM = 10
@@ -107,24 +105,22 @@ def thinned(looks: list[dict[str, Any]], seconds: int = 10) -> dict[str, list[fl
     return {name: [round(max(look[name] for look in group), 2) for group in groups] for name in looks[0]}
 
 
-def record(seen: dict[str, Any], arguments: list[str]) -> dict[str, Any]:
-    """The form of all records of faults."""
+def record(seen: dict[str, Any]) -> None:
+    """Write what was seen in the form of all records of faults."""
+    if len(seen["rests"]) < 3:
+        raise SystemExit("too short: no three rounds were done in this time, and nothing can be said of a rise")
     found, rests, jobs = verdict(seen["rests"]), seen["rests"], seen["jobs"]
-    flat = all(entry["flat"] for entry in found.values())
-    machine = describe()
-    return {
-        "fault": ["interrupted", "many-threads"],
-        "what": "An hour of training and prediction on MNIST: memory, threads, processes and file handles stay flat",
-        "how": f"rounds of {len(JOBS)} jobs in one process, among them Ctrl-C, errors in callbacks and threads, a fork "
+    risen = [name for name, entry in found.items() if not entry["flat"]]
+    write_record(
+        "soak",
+        fault=["interrupted", "many-threads"],
+        what="An hour of training and prediction on MNIST: memory, threads, processes and file handles stay flat",
+        how=f"rounds of {len(JOBS)} jobs in one process, among them Ctrl-C, errors in callbacks and threads, a fork "
         "killed by SIGKILL and images with NaN; another process looks at it every second and between the rounds",
-        "trials": len(rests),
-        "survived": len(rests) if flat else 0,
-        "lost": "nothing" if flat else ", ".join(name for name, entry in found.items() if not entry["flat"]),
-        "command": " ".join(["python benchmarks/faults/soak.py", *arguments]),
-        "date": date.today().isoformat(),
-        "machine": {key: machine[key] for key in ("processor", "cores", "system")},
-        "versions": {key: machine[key] for key in ("python", "numpy", "blas")},
-        "details": {
+        trials=len(rests),
+        survived=0 if risen else len(rests),
+        lost=", ".join(risen) or "nothing",
+        details={
             "minutes": round(rests[-1]["minute"], 1),
             "images": sum(job["images"] for job in jobs),
             "jobs": {job.__name__: sum(entry["job"] == job.__name__ for entry in jobs) for job in JOBS},
@@ -137,7 +133,7 @@ def record(seen: dict[str, Any], arguments: list[str]) -> dict[str, Any]:
                 "images_per_second": columns(rates(jobs)),
             },
         },
-    }
+    )
 
 
 def columns(rows: list[dict[str, Any]]) -> dict[str, list[float]]:
@@ -160,9 +156,7 @@ def main() -> None:
     parser.add_argument("--picture", action="store_true", help="draw the picture of the recorded hour, do nothing else")
     options = parser.parse_args()
     if not options.picture:
-        result = record(run(options.minutes, options.data_dir), ["--minutes", f"{options.minutes:g}"])
-        RECORD.parent.mkdir(parents=True, exist_ok=True)
-        RECORD.write_text(json.dumps(result, indent=1) + "\n")
+        record(run(options.minutes, options.data_dir))
     result = json.loads(RECORD.read_text())
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     draw(result["details"], PICTURE)
