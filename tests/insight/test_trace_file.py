@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import json
 import os
 from typing import NamedTuple
@@ -335,6 +336,14 @@ def test_a_hostile_description_is_refused(tmp_path, whole, change, message):
         load_trace(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert message in str(caught.value)
+
+
+@pytest.mark.fault("hostile-architecture")
+def test_an_array_in_many_orders_would_be_many_copies(tmp_path, whole):
+    orders = [{"array": "x", "order": list(order)} for order in itertools.permutations(range(4))]
+    forged(tmp_path / "orders", whole, put(*CACHE, value={"tuple": orders}))
+    with pytest.raises(FormatError, match="the array 'x' lies in more than one order"):
+        load_trace(tmp_path / "orders")
 
 
 @pytest.mark.fault("hostile-architecture")

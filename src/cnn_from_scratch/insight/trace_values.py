@@ -106,7 +106,7 @@ class Reader:
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         self.arrays = arrays
-        self._ordered: dict[tuple[str, tuple[int, ...]], Array] = {}
+        self._ordered: dict[str, tuple[list[int], Array]] = {}
 
     def decode(self, spec: Any, depth: int = 0) -> Any:
         """The value that was encoded.
@@ -150,11 +150,13 @@ class Reader:
             return array
         if not isinstance(order, list) or sorted(map(repr, order)) != sorted(map(repr, range(array.ndim))):
             raise FormatError(f"the array {name!r} of shape {array.shape} cannot lie in the order {short(order)}")
-        if (name, tuple(order)) not in self._ordered:
+        if name not in self._ordered:
             moved = np.ascontiguousarray(array.transpose(order)).transpose(np.argsort(order))
             moved.setflags(write=False)
-            self._ordered[name, tuple(order)] = moved
-        return self._ordered[name, tuple(order)]
+            self._ordered[name] = order, moved
+        if self._ordered[name][0] != order:  # each would be another copy, and 8 axes have 40,320 orders
+            raise FormatError(f"the array {name!r} lies in more than one order")
+        return self._ordered[name][1]
 
 
 def _make(kind: type[Any], items: list[Any]) -> Any:
