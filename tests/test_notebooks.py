@@ -44,7 +44,8 @@ def test_its_code_is_formatted(path):
     if not ruff.exists():
         pytest.skip("ruff is not installed beside this Python")
     for command in (("format", "--check"), ("check", "--select", "E,F,I,W", "--ignore", "E402")):
-        settings = ("--isolated", "--line-length", "120", "--no-cache")
+        first = 'lint.isort.known-first-party = ["cnn_from_scratch"]'
+        settings = ("--isolated", "--line-length", "120", "--no-cache", "--config", first)
         done = subprocess.run([ruff, *command, *settings, path], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
