@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cnn_from_scratch.insight.style import BLUE, GREEN, INK, ORANGE, SKY, chart, new_figure
+from cnn_from_scratch.insight.style import BLUE, GREEN, INK, SKY, chart, new_figure
 
 
 def draw(details: dict[str, Any], path: Path) -> None:
@@ -21,11 +21,9 @@ def draw(details: dict[str, Any], path: Path) -> None:
     ):
         chart(ax, title)
         ax.plot(looks["minute"], looks[name], color=SKY, linewidth=1, label="at work, the most of ten seconds")
-        ax.plot(rests["minute"], rests[name], ".", color=BLUE, markersize=5, label="between the rounds, at rest")
+        ax.plot(rests["minute"], rests[name], ".", color=BLUE, markersize=3.5, label="between the rounds, at rest")
         ax.set_ylim(0, 1.12 * max(looks[name]))
-    forks = [memory if memory else float("nan") for memory in looks["forks_memory"]]
-    axes[0].plot(looks["minute"], forks, color=ORANGE, linewidth=1, label="forked process of a shard")
-    axes[0].legend(ncols=3, fontsize=8, frameon=False, labelcolor=INK, loc="lower left")
+    axes[0].legend(ncols=2, fontsize=8, frameon=False, labelcolor=INK, loc="lower left")
     chart(axes[3], "Images a second, on a machine that others use, too", "minutes")
     axes[3].plot(rates["minute"], rates["rate"], color=GREEN, linewidth=1.4)
     axes[3].set_ylim(0, 1.12 * max(rates["rate"]))
