@@ -4,13 +4,15 @@
     python scripts/run_notebooks.py
     python scripts/run_notebooks.py notebooks/01_backpropagation.ipynb
 
-A notebook is written back only if it ran to its end. What it says about the machine (times, versions, the state of a
-window) is left out, so that a second run changes only what has changed.
+Its code is formatted where Ruff is installed; its outputs are written only if it ran to its end. What it says about the
+machine (times, versions, the state of a window) is left out, so that a second run changes only what has changed.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +23,16 @@ import nbformat
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[1]
+RUFF = (
+    "--isolated",
+    "--no-cache",
+    "--line-length",
+    "120",
+    "--config",
+    'lint.isort.known-first-party=["cnn_from_scratch"]',
+)
+"""How code in notebooks is formatted: as elsewhere, and wherever the notebook lies."""
+
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -56,9 +68,22 @@ def tidy(notebook: Any) -> Any:
     return notebook
 
 
+def ruff() -> str | None:
+    """The program beside this Python, or else on the path; None where it is not installed."""
+    return shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
+
+
+def arrange(path: Path) -> None:
+    """Sort the imports and format the code of a notebook, if Ruff is here to do it."""
+    if program := ruff():
+        subprocess.run([program, "check", *RUFF, "--quiet", "--select", "I", "--fix", path], check=True)
+        subprocess.run([program, "format", *RUFF, "--quiet", path], check=True)
+
+
 def main(names: list[str]) -> None:
     for path in map(Path, names) if names else sorted((ROOT / "notebooks").glob("*.ipynb")):
         start = time.perf_counter()
+        arrange(path)
         with tempfile.TemporaryDirectory() as folder:
             ran = run(nbformat.read(path, as_version=4), Path(folder))
         nbformat.write(tidy(ran), path)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import subprocess
-import sys
-from pathlib import Path
 
 import nbformat
 import notebook_rules as rules
@@ -40,12 +38,10 @@ def test_it_is_committed_as_it_runs(path):
 
 @of_every_notebook
 def test_its_code_is_formatted(path):
-    ruff = Path(sys.executable).with_name("ruff")
-    if not ruff.exists():
-        pytest.skip("ruff is not installed beside this Python")
+    ruff, settings = script().ruff(), script().RUFF
+    if ruff is None:
+        pytest.skip("Ruff is not installed")
     for command in (("format", "--check"), ("check", "--select", "E,F,I,W", "--ignore", "E402")):
-        first = 'lint.isort.known-first-party = ["cnn_from_scratch"]'
-        settings = ("--isolated", "--line-length", "120", "--no-cache", "--config", first)
         done = subprocess.run([ruff, *command, *settings, path], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -65,12 +61,15 @@ def test_it_runs_from_top_to_bottom_in_another_folder(path, tmp_path):
     assert list((tmp_path / "here").iterdir()) == []  # it leaves nothing behind
 
 
+FOREIGN = {"kernelspec": {"name": "mine", "display_name": "Mine"}, "language_info": {"name": "python", "version": "3"}}
+
+
 @pytest.mark.slow
 def test_running_a_notebook_again_writes_the_same_file(tmp_path):
-    cells = [new_code_cell("print(6 * 7)", id="a", metadata={"collapsed": True, "tags": ["varies"]})]
+    cells = [new_code_cell("print(6*7)", id="a", metadata={"collapsed": True, "tags": ["varies"]})]
     cells += [new_code_cell("from pathlib import Path\nsorted(Path().iterdir())", id="b")]
     path = tmp_path / "notebook.ipynb"
-    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": {"name": "mine", "display_name": "Mine"}}), path)
+    nbformat.write(new_notebook(cells=cells, metadata=FOREIGN), path)
     written = []
     for _ in range(2):
         script().main([str(path)])
@@ -78,6 +77,7 @@ def test_running_a_notebook_again_writes_the_same_file(tmp_path):
     assert written[0] == written[1]
     notebook = nbformat.read(path, as_version=4)
     assert list(rules.metadata(notebook)) == []
+    assert notebook.cells[0].source == ("print(6 * 7)" if script().ruff() else "print(6*7)")
     assert [rules.texts(cell) for cell in notebook.cells] == [["42\n"], ["[]"]]
 
 
