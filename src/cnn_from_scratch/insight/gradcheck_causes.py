@@ -174,11 +174,12 @@ def _mean_left_out(e: Evidence) -> str:
         return ""
     right, given = (a.reshape(e.value.shape) for a in (e.numeric, e.analytic))
     size, axes = float(np.abs(right).sum()), range(e.value.ndim)
+    zero = float(e.noise.sum()) + 1e-7 * size  # narrow, so that no sum is taken for 0 by chance
     for count in range(1, e.value.ndim + 1):
         for over in combinations(axes, count):
             if np.prod([e.value.shape[a] for a in over]) < 2:
                 continue
-            if np.abs(right.sum(over)).max() <= NEAR * size and np.abs(given.sum(over)).max() > 10 * NEAR * size:
+            if np.abs(right.sum(over)).max() <= zero and np.abs(given.sum(over)).max() > 10 * NEAR * size:
                 return (
                     f"the right gradient sums to 0 over axes {over}, this does not: the terms through the mean are "
                     "missing (statistics of a normalisation, or the sum of a softmax, taken for constants)"
