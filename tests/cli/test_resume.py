@@ -370,28 +370,10 @@ def test_what_killed_writers_left_is_taken_away(monkeypatch, whole):
 # --- a disk that is full, or read-only ------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def disk(tmp_path):
-    """Mounts a tmpfs with these options, or mounts it anew."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-
-    def mount(options):
-        try:
-            subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", folder], check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError):
-            pytest.skip("only root may mount a file system")
-        return folder
-
-    yield mount
-    if os.path.ismount(folder):
-        subprocess.run(["umount", folder], check=True)
-
-
 @pytest.mark.fault("disk-full", "resume")
 @pytest.mark.parametrize("size", ["600k", "2500k"])  # not even a checkpoint; one, but not two and the best
-def test_a_disk_that_is_full(disk, whole, size):
-    run = disk(f"size={size}") / "run"
+def test_a_disk_that_is_full(mounted, whole, size):
+    run = mounted(f"size={size}") / "run"
     result = train(run)
     assert result.exit_code == 1
     *_, said, goes_on = result.output.splitlines()
@@ -399,16 +381,16 @@ def test_a_disk_that_is_full(disk, whole, size):
     assert said.endswith(".safetensors: No space left on device; this goes on:")
     assert goes_on == f"cnn train --resume {run}"
     assert list(run.rglob(".*")) == []
-    disk("remount,size=32m")
+    mounted("remount,size=32m")
     assert cnn("train", "--resume", run).exit_code == 0
     assert_same(run, whole)
 
 
 @pytest.mark.fault("read-only-folder")
-def test_a_run_on_a_disk_that_is_read_only(monkeypatch, disk):
-    run = interrupted(monkeypatch, 2, disk("size=32m") / "run")
+def test_a_run_on_a_disk_that_is_read_only(monkeypatch, mounted):
+    run = interrupted(monkeypatch, 2, mounted("size=32m") / "run")
     before = snapshot(run)
-    disk("remount,ro")
+    mounted("remount,ro")
     monkeypatch.setattr(job, "_train", lambda *args, **options: pytest.fail("trained"))
     result = cnn("train", "--resume", run)
     assert result.exit_code == 1

@@ -348,16 +348,9 @@ def _cannot_keep(folder):
 
 
 @pytest.fixture
-def read_only(tmp_path):
+def read_only(mounted):
     """A file system on which nobody may write, not even root."""
-    folder = tmp_path / "read-only"
-    folder.mkdir()
-    try:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", folder], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("only root may mount a file system")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    return mounted("ro")
 
 
 @pytest.mark.fault("read-only-folder")

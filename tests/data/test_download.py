@@ -275,23 +275,6 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     assert caught.value.strerror == CANNOT_WRITE.format(locked)
 
 
-@pytest.fixture
-def mounted(tmp_path):
-    """A function that mounts a file system in memory with the given options."""
-    folder = tmp_path / "mounted"
-    folder.mkdir()
-
-    def mount(options):
-        try:
-            subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", folder], check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError):
-            pytest.skip("only root may mount a file system")
-        return folder
-
-    yield mount
-    subprocess.run(["umount", folder], capture_output=True)
-
-
 @pytest.mark.fault("read-only-folder")
 def test_a_file_system_that_is_read_only(server, mounted):
     folder = mounted("ro")

@@ -64,17 +64,11 @@ def test_whichever_step_fails_the_old_file_stays_and_nothing_else(tmp_path, monk
 
 
 @pytest.fixture
-def full(tmp_path):
+def full(mounted):
     """A file system in memory with an old file, and no room for another."""
-    folder = tmp_path / "full"
-    folder.mkdir()
-    try:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", folder], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("only root may mount a file system")
+    folder = mounted("size=64k")
     (folder / "a").write_text("old")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    return folder
 
 
 @pytest.mark.fault("disk-full")

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import signal
-import subprocess
 import threading
 
 import numpy as np
@@ -299,23 +298,6 @@ def test_a_folder_that_may_not_be_written(tmp_path):
             os.seteuid(0)
         tmp_path.chmod(0o755)
     assert names(tmp_path) == []
-
-
-@pytest.fixture
-def mounted(tmp_path):
-    """A function that mounts a file system in memory."""
-    folder = tmp_path / "mounted"
-    folder.mkdir()
-
-    def mount(options):
-        try:
-            subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", folder], check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError):
-            pytest.skip("only root may mount a file system")
-        return folder
-
-    yield mount
-    subprocess.run(["umount", folder], capture_output=True)
 
 
 @pytest.mark.fault("read-only-folder")
