@@ -120,7 +120,7 @@ def main() -> None:
     write_record(
         "fuzz",
         fault=sorted({row for name in rows for row in READERS[name].fault}),
-        what="damaged and hostile files of every kind that is read here",
+        what="Damaged and hostile files of every kind that is read here",
         how="mutations of small valid files, guided by coverage (atheris); many keep digests and checksums right",
         trials=inputs,
         survived=inputs - escapes,
