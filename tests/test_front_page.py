@@ -55,7 +55,7 @@ def test_figures_outside_of_the_blocks_are_those_of_the_results(front_page):
     peers = front_page.case("numpy-peers", "batch 128")
     ours = front_page.median(peers, "ours")
     text = README.replace("\n", " ")
-    for name, words in (("fancy", "takes {} times as long"), ("window", "product {} times"), ("DeZero", "DeZero {}.")):
+    for name, words in (("fancy", "takes {} times as long"), ("window", "product {} times"), ("DeZero", "DeZero {}")):
         times = next(c["median"] / ours for c in peers["competitors"] if name in c["name"])
         assert words.format(round(times)) in text
 
