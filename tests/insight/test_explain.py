@@ -32,6 +32,7 @@ from cnn_from_scratch.layers import (
     BatchNorm2d,
     Conv2d,
     ConvTranspose2d,
+    Dropout,
     Layer,
     Linear,
     MaxPool2d,
@@ -424,3 +425,16 @@ def test_negative_indices_count_from_the_end():
     seen = traced(Linear(3, 4, rng=0), (3,), 0)
     assert explain(seen, "layer", (-1, -2)).index == (1, 2)
     assert repr(explain(seen, "layer", (0, 0))).startswith("Explanation(y[0, 0] = ")
+
+
+def test_dropout_in_evaluation_and_in_training():
+    model, x = Dropout(0.5), np.arange(1, 9, dtype=np.float32).reshape(1, 8)
+    calm = explain(trace(model, x), "", (0, 3))
+    assert (calm.value, calm.total, calm.parts.notes) == (4.0, 4.0, ("nothing is dropped in evaluation",))
+    trained = trace(model, x, train=True)
+    kept = int(trained[""].output[0].argmax())
+    told = explain(trained, "", (0, kept))
+    assert told.total == told.value == 2 * x[0, kept]
+    assert told.parts.notes == ("kept, and divided by 1 - 0.5",)
+    dropped = int((trained[""].output[0] == 0).argmax())
+    assert explain(trained, "", (0, dropped)).parts.notes == ("dropped, as 0.5 of all numbers are",)

@@ -87,12 +87,12 @@ def blame_dropout(entry: LayerTrace, index: Index) -> Parts:
 
 
 def _scale(entry: LayerTrace, index: Index) -> Array:
-    keep, p = entry.cache
+    keep, p, *_ = entry.cache
     return np.array([1.0 if keep is None else keep[index] / (1 - p)])
 
 
 def _said(entry: LayerTrace, index: Index) -> tuple[str, ...]:
-    keep, p = entry.cache
+    keep, p, *_ = entry.cache
     if keep is None:
         return ("nothing is dropped in evaluation",)
     return (f"kept, and divided by 1 - {p:g}" if keep[index] else f"dropped, as {p:g} of all numbers are",)
