@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pictures import assert_tidy
 
-from cnn_from_scratch.insight import plot_history
+from cnn_from_scratch.insight import plot_history, plot_quantity
 from cnn_from_scratch.training import History
 
 
@@ -64,3 +64,24 @@ def test_a_missing_value_is_a_gap():
 def test_no_epoch_is_an_error():
     with pytest.raises(ValueError, match=r"^plot_history: the history is empty, for no epoch was finished$"):
         plot_history(History())
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "columns"),
+    [("loss", "loss", ("loss", "val_loss")), ("accuracy", "accuracy", ("accuracy", "val_accuracy")),
+     ("lr", "learning rate", ("lr",))],
+)  # fmt: skip
+def test_one_quantity_alone_is_the_same_chart(name, title, columns):
+    history = rows(6, **FULL)
+    figure = plot_quantity(history, name)
+    (ax,) = figure.axes
+    assert ax.get_title("left").startswith(title)
+    for line, column in zip(ax.get_lines(), columns, strict=False):
+        np.testing.assert_array_equal(line.get_ydata(), history[column])
+    assert_tidy(figure)
+
+
+@pytest.mark.parametrize(("name", "known"), [("speed", "loss"), ("accuracy", "loss")])
+def test_a_quantity_that_is_not_there(name, known):
+    with pytest.raises(ValueError, match=f"plot_quantity: name must be one of {known} here, got '{name}'"):
+        plot_quantity(rows(1, loss=lambda i: 1.0), name)

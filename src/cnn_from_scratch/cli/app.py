@@ -14,6 +14,7 @@ from .explain import explain
 from .export import export
 from .import_model import import_model
 from .predict import predict
+from .report import report
 from .show import show
 from .summary import summary
 from .train import train
@@ -54,6 +55,7 @@ app.command()(evaluate)
 app.command()(predict)
 app.command()(show)
 app.command()(explain)
+app.command()(report)
 app.command()(summary)
 app.command("import")(import_model)
 app.command()(export)

@@ -43,7 +43,7 @@ from .gradcheck import gradcheck
 from .gradcheck_result import ArrayCheck, GradCheck
 from .guided_backpropagation import guided_backpropagation, plot_guided_backpropagation
 from .health import Finding, Health
-from .history import plot_history
+from .history import plot_history, plot_quantity
 from .image_optimizer import Ascent, Regularizers, ascend
 from .image_priors import alpha_norm, gaussian_blur, total_variation
 from .input_gradient import InputGradient, input_gradient
@@ -155,6 +155,7 @@ __all__ = [
     "plot_mistakes",
     "plot_model_randomization",
     "plot_occlusion",
+    "plot_quantity",
     "plot_recording",
     "plot_saliency",
     "plot_smoothgrad",

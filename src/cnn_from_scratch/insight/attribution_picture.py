@@ -116,7 +116,7 @@ def as_map(attribution: Array, *, signed: bool) -> Array:
 
 def draw_map(ax: Axes, image: Array, shown: Array, *, signed: bool, extent: Extent | None = None) -> AxesImage:
     """A map (H, W) in colours, and over it the trace of the image (C, H, W)."""
-    largest = float(np.percentile(np.abs(shown), STRONGEST)) or float(np.abs(shown).max()) or 1.0
+    largest = _full_at(shown)
     cmap, low = (style.SIGNED, -largest) if signed else (style.RIGHT, 0.0)
     drawn = ax.imshow(shown, cmap=cmap, vmin=low, vmax=largest, interpolation="nearest", extent=extent)
     ax.imshow(_trace(image), interpolation="nearest", extent=extent)
@@ -128,6 +128,25 @@ def draw_map(ax: Axes, image: Array, shown: Array, *, signed: bool, extent: Exte
     )
     ax.set_axis_off()
     return drawn
+
+
+def map_pixels(image: Array, shown: Array) -> Array:
+    """What `draw_map` draws of a map (H, W) without a sign, as bytes (H, W, 3).
+
+    Examples
+    --------
+    >>> map_pixels(np.zeros((1, 1, 2)), np.array([[0.0, 1.0]]))[0].tolist()  # white, and the darkest blue
+    [[255, 255, 255], [0, 80, 125]]
+    """
+    colours, ink = style.RIGHT(shown / _full_at(shown))[..., :3], _trace(image)
+    mixed = ink[..., :3] * ink[..., 3:] + colours * (1 - ink[..., 3:])
+    pixels: Array = np.rint(255 * mixed).astype(np.uint8)
+    return pixels
+
+
+def _full_at(shown: Array) -> float:
+    """Where colours are full."""
+    return float(np.percentile(np.abs(shown), STRONGEST)) or float(np.abs(shown).max()) or 1.0
 
 
 def _trace(image: Array) -> Array:

@@ -70,20 +70,30 @@ def layer_states(model: Layer, x: Array) -> tuple[dict[str, Still], dict[str, fl
 
     The model runs as in training, on the statistics of these examples, but nothing of it is written.
     """
-    layers, still, saturated = dict(named_layers(model)), {}, {}
+    layers, states = dict(named_layers(model)), dict[str, Still | float | None]()
 
     def tap(key: str, phase: str, values: Mapping[str, Any]) -> None:
-        layer, y = layers[key], values["output"]
-        if isinstance(layer, Conv2d | ConvTranspose2d | Linear | ReLU | ReLU6) and y.ndim in (2, 4):
-            still[key] = _still(layer, values["input"], y)
-        elif isinstance(layer, Sigmoid | Tanh):
-            saturated[key] = _saturation(layer, y)
+        states[key] = state_of(layers[key], values["input"], values["output"])
 
     with np.errstate(all="ignore"):
         model.forward(x, Context(train=True, rng=Place(0), tap=tap))
+    return sorted_states(model, states)
+
+
+def state_of(layer: Layer, x: Array, y: Array) -> Still | float | None:
+    """Of a layer that was given x and gave y: its still channels, or its saturation; None where there is neither."""
+    if isinstance(layer, Conv2d | ConvTranspose2d | Linear | ReLU | ReLU6) and y.ndim in (2, 4):
+        return _still(layer, x, y)
+    return _saturation(layer, y) if isinstance(layer, Sigmoid | Tanh) else None
+
+
+def sorted_states(
+    model: Layer, states: Mapping[str, Still | float | None]
+) -> tuple[dict[str, Still], dict[str, float]]:
+    """Still channels and saturation by themselves; a probability at the end may well be near 0 or 1."""
     *_, (last, _) = model.layers()
-    saturated.pop(last, None)  # a probability at the end may well be near 0 or 1
-    return still, saturated
+    still = {key: state for key, state in states.items() if isinstance(state, Still)}
+    return still, {key: state for key, state in states.items() if isinstance(state, float) and key != last}
 
 
 def still_channels(x: Array) -> Array:

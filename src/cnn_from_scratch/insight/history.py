@@ -56,9 +56,48 @@ def plot_history(history: History) -> Figure:
     for ax, name in zip(axes, quantities, strict=False):
         _plot_quantity(ax, frame, name)
     if shows_lr:
-        _plot_line(axes[-1], frame, "lr", "learning rate", style.GREEN)
-        _finish(axes[-1], frame["lr"].to_numpy(np.float64), "learning rate")
+        _plot_lr(axes[-1], frame)
     return figure
+
+
+def plot_quantity(history: History, name: str) -> Figure:
+    """One chart of `plot_history` alone.
+
+    Parameters
+    ----------
+    history : History
+        What `fit` returns.
+    name : str
+        "loss", "accuracy" or "lr".
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ValueError
+        If no epoch was finished, or the history has no such column.
+
+    Examples
+    --------
+    >>> [ax.get_title("left") for ax in plot_quantity(History([{"epoch": 1, "lr": 0.1}]), "lr").axes]
+    ['learning rate']
+    """
+    if name not in CHARTS or not any(name in row for row in history.rows):
+        known = [chart for chart in CHARTS if any(chart in row for row in history.rows)]
+        raise ValueError(f"plot_quantity: name must be one of {', '.join(known) or 'nothing'} here, got {name!r}")
+    frame, figure = history.to_frame(), style.new_figure(4.6, 2.9)
+    ax = figure.subplots()
+    if name == "lr":
+        _plot_lr(ax, frame)
+    else:
+        _plot_quantity(ax, frame, name)
+    return figure
+
+
+CHARTS = ("loss", "accuracy", "lr")
+"""What `plot_quantity` can draw."""
 
 
 def best_epoch(frame: pd.DataFrame) -> int | None:
@@ -86,6 +125,11 @@ def _plot_quantity(ax: Axes, frame: pd.DataFrame, name: str) -> None:
         _finish(ax, np.ones(1), name)
     else:
         _finish(ax, values, name)
+
+
+def _plot_lr(ax: Axes, frame: pd.DataFrame) -> None:
+    _plot_line(ax, frame, "lr", "learning rate", style.GREEN)
+    _finish(ax, frame["lr"].to_numpy(np.float64), "learning rate")
 
 
 def _plot_line(ax: Axes, frame: pd.DataFrame, column: str, label: str, colour: str) -> None:
