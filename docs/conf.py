@@ -68,5 +68,5 @@ pygments_dark_style = "a11y-high-contrast-dark"
 mathjax_path = "mathjax/tex-svg.js"
 mathjax3_config = {
     "options": {"enableMenu": False, "renderActions": {"addMenu": []}},
-    "svg": {"fontCache": "global"},
+    "svg": {"fontCache": "global", "scale": 0.92},  # as high as the words around it
 }
