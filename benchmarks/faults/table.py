@@ -17,6 +17,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import closer
 from marks import Mark, marks_in
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,7 +91,11 @@ def _problems_of_record(record: dict[str, Any], rows: dict[str, Any]) -> list[st
 
 def page(evidence: Evidence) -> str:
     """The whole page as Markdown."""
-    return "\n\n".join([_introduction(evidence), _trials(evidence.records), by_fault(evidence)]) + "\n"
+    parts = [_introduction(evidence), _trials(evidence.records)]
+    for name, show in (("fuzz.json", closer.readers), ("soak.json", closer.hour)):
+        if name in evidence.records:
+            parts.append(show(evidence.records[name]))
+    return "\n\n".join([*parts, by_fault(evidence)]) + "\n"
 
 
 def _introduction(evidence: Evidence) -> str:
