@@ -9,7 +9,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-STARTS = re.compile(r"^(argmin_\w+ |[A-Za-z_]\w*(\[[^\]]*\])?( =|, \w+ =))")
+from docutils import nodes
+from sphinx.addnodes import desc_content
+
+STARTS = re.compile(r"^(argmin_\w+ |sum_\{|[A-Za-z_]\w*(\[[^\]]*\])?( =| <-| - \w+ =|, \w+ =))")
+PRIVATE = re.compile(r"^(object|_\w+|PlainLayer)$")
 
 
 def show_formulas(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
@@ -17,7 +21,7 @@ def show_formulas(app: Any, what: str, name: str, thing: Any, options: Any, line
     end = next((at for at, line in enumerate(lines) if not line.strip()), len(lines))
     formula = lines[:end] if lines and STARTS.match(lines[0]) else []
     rest = plain_signs(lines[len(formula) :])
-    block = [".. code-block:: text", "   :class: formula", "", *(f"   {line}" for line in formula), ""]
+    block = [".. code-block:: text", "   :class: formula", "", *("   " + line.replace("`", "") for line in formula), ""]
     lines[:] = [*(block if formula else []), *rest]
 
 
@@ -47,8 +51,17 @@ def skip_plain_fields(app: Any, what: str, name: str, thing: Any, skip: bool, op
     return True if str(getattr(thing, "__doc__", "")).startswith("Alias for field number") else None
 
 
+def hide_private_bases(app: Any, doctree: nodes.document) -> None:
+    """No line "Bases: ..." that names only what nobody can look up."""
+    for content in doctree.findall(desc_content):
+        first = content.children[0].astext() if content.children else ""
+        if first.startswith("Bases: ") and all(PRIVATE.match(base) for base in first[len("Bases: ") :].split(", ")):
+            del content[0]
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Sphinx calls this."""
+    app.connect("doctree-read", hide_private_bases)
     app.connect("autodoc-process-docstring", show_formulas, priority=100)
     app.connect("autodoc-skip-member", skip_plain_fields)
     return {"parallel_read_safe": True}

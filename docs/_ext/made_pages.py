@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from formulas import STARTS, escaped
+from sphinx.pycode import ModuleAnalyzer
 
 ROOMS = (
     "ops",
@@ -81,18 +82,24 @@ def _table(module: ModuleType, names: list[str]) -> list[str]:
     """Every name with its first sentence, or its formula."""
     lines = [".. list-table::", "   :widths: 36 64", "   :class: names", ""]
     for name in names:
-        lines += [f"   * - :py:obj:`~{module.__name__}.{name}`", f"     - {_summary(getattr(module, name))}"]
+        lines += [f"   * - :py:obj:`~{module.__name__}.{name}`", f"     - {_summary(module, name)}"]
     return [*lines, ""]
 
 
-def _summary(thing: object) -> str:
+def _summary(module: ModuleType, name: str) -> str:
     """The first paragraph of a docstring, of prose the first sentence."""
-    if not (inspect.isclass(thing) or inspect.isroutine(thing)):
-        return "(a value or a type)"
-    first = " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
+    thing = getattr(module, name)
+    of_class = inspect.isclass(thing) or inspect.isroutine(thing)
+    text = inspect.getdoc(thing) if of_class else _said_of_value(_file_of(module, name), name)
+    first = " ".join((text or "a value or a type").partition("\n\n")[0].split())
     if STARTS.match(first):
-        return f"``{first}``"
+        return "``" + first.replace("`", "") + "``"
     return escaped(re.split(r"(?<=[a-z)`\]])[.:] (?=[A-Z])", first)[0]).rstrip(".") or "..."
+
+
+def _said_of_value(file: str, name: str) -> str:
+    """The string below an assignment."""
+    return "\n".join(ModuleAnalyzer.for_module(file).find_attr_docs().get(("", name), []))
 
 
 def _section(module: ModuleType, file: str, names: list[str], *, alone: bool) -> list[str]:

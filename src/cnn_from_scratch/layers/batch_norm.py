@@ -143,7 +143,7 @@ class BatchNorm1d(_BatchNorm):
     Parameters
     ----------
     num_features : int
-        C.
+        C, the number of channels.
     eps : float
         At least 0.
     momentum : float or None

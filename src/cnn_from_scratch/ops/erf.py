@@ -53,7 +53,7 @@ def erf(x: Array) -> Array:
 
     References
     ----------
-    W. J. Cody: Rational Chebyshev Approximations for the Error Function. Mathematics of Computation 23 (1969).
+    Cody: Rational Chebyshev Approximations for the Error Function. Mathematics of Computation 23 (1969).
 
     Examples
     --------
