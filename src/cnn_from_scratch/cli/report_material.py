@@ -41,7 +41,7 @@ def collect(run: Run, data_dir: Path | None, *, mistakes: int) -> Material:
         tried = _tried(run, data)
         batch = _batch(run, data)
     except (OSError, ValueError) as error:
-        reason = sentence(error).removeprefix(f"{run.path}: ").replace(str(run.path), run.path.name)
+        reason = sentence(error).replace(str(run.path), run.path.name)
         missing = f"There are no images to try the model on: {reason}."
     return Material(
         name=_name(run, record),

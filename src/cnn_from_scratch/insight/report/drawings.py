@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ...typing import Array
-from .. import style
 from ..saving import svg_of
+from ..style import DPI, SIGNED
 from .markup import Html, scrolling, tag
 
 PIXELS = 96
@@ -31,12 +31,11 @@ def figure_image(figure: Figure, alt: str) -> Html:
     return scrolling(tag("div", image, class_="card"), alt)
 
 
-def pixel_image(pixels: Array, alt: str, *, class_: str = "pixels") -> Html:
+def pixel_image(pixels: Array, alt: str, *, class_: str = "pixels", style: str | None = None) -> Html:
     """Bytes (H, W), (H, W, 3) or (H, W, 4) as a picture whose pixels stay squares."""
     height, width = pixels.shape[:2]
-    return tag(
-        "img", src=_data("png", _png(Image.fromarray(pixels))), alt=alt, width=width, height=height, class_=class_
-    )
+    source = _data("png", _png(Image.fromarray(pixels)))
+    return tag("img", src=source, alt=alt, width=width, height=height, class_=class_, style=style)
 
 
 def grey_or_colour(image: Array) -> Array:
@@ -55,7 +54,7 @@ def grey_or_colour(image: Array) -> Array:
 def signed_colours(values: Array) -> Array:
     """Numbers (H, W) as bytes (H, W, 4): white is zero, blue above, orange below; NaN is transparent."""
     scale = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
-    return coloured(style.SIGNED, 0.5 + values / (2 * scale))
+    return coloured(SIGNED, 0.5 + values / (2 * scale))
 
 
 def coloured(colours: Colormap, shares: Array) -> Array:
@@ -66,7 +65,7 @@ def coloured(colours: Colormap, shares: Array) -> Array:
 def _png_of(figure: Figure) -> bytes:
     """A figure in some colours."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=style.DPI, pil_kwargs={"compress_level": 1})
+    figure.savefig(buffer, format="png", dpi=DPI, pil_kwargs={"compress_level": 1})
     with Image.open(buffer) as drawn:
         return _png(drawn.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE))
 

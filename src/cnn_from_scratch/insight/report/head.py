@@ -50,12 +50,12 @@ def _figures(material: Material) -> list[tuple[str, str]]:
         ("test loss", "-" if loss is None else f"{loss:.4f}"),
         ("parameters", large(summary.parameters)),
         ("weights", size),
-        ("multiply-adds an image", large(summary.multiply_adds)),
+        ("multiply-adds", large(summary.multiply_adds)),
     ]
     seconds = finite(material.recorded.get("seconds"))
     epochs = finite(material.recorded.get("epochs"))
     if seconds is not None and epochs is not None:
-        found.append((f"{epochs:.0f} epoch{'s' * (epochs != 1)} of training", f"{seconds:.1f} s"))
+        found.append((f"{epochs:.0f} epoch{'s' * (epochs != 1)}", f"{seconds:.1f} s"))
     return found
 
 

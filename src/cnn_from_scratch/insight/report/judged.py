@@ -89,7 +89,7 @@ def _cell(count: int, share: float, right: bool) -> Html:
         return tag("td", "", class_="empty")
     colour = (style.RIGHT if right else style.WRONG)(float(PowerNorm(0.5, 0, 1)(share)))
     r, g, b = (int(255 * part) for part in colour[:3])
-    ink = "#fff" if _contrast((r, g, b)) > 4.5 else style.INK
+    ink = "#fff" if _contrast((r, g, b)) > 4.5 else "#000"
     return tag("td", f"{count:,}", style=f"background:{to_hex(colour)};color:{ink}")
 
 

@@ -18,8 +18,11 @@ from .material import Material, MissingPart
 LATER = 3
 """So many later convolutions are shown, in small: the largest."""
 
-IN_ROW, MOST_MAPS, WIDE_VECTOR = 8, 16, 64
-"""Maps side by side, maps of a layer, and numbers of a vector side by side."""
+IN_ROW, MOST_MAPS, WIDE_VECTOR, MAP_WIDTH = 8, 16, 64, 2.65
+"""Maps side by side, maps of a layer, numbers of a vector side by side, and how wide a map is, in rem."""
+
+FINE = 28
+"""Pixels of a map, at least."""
 
 MOST_CLASSES = 10
 
@@ -130,26 +133,15 @@ def _pictures(name: str, values: Array) -> list[Html]:
     scale = float(np.abs(values).max(initial=0.0)) or 1.0
     shown = values[:MOST_MAPS] / scale
     strips = [shown[start : start + IN_ROW] for start in range(0, len(shown), IN_ROW)]
-    gap = max(1, values.shape[2] // 12)
+    finer = -(-FINE // values.shape[2])  # so that the line between two maps is thin, however few pixels they have
     return [
         pixel_image(
-            _common(tile(_filled(strip), IN_ROW, gap=gap)),
+            coloured(style.SIGNED, 0.5 + tile(strip.repeat(finer, 1).repeat(finer, 2), len(strip)) / 2),
             f"{name}: maps {IN_ROW * i} to {IN_ROW * i + len(strip) - 1}",
+            style=f"width:{MAP_WIDTH * len(strip):g}rem",
         )
         for i, strip in enumerate(strips)
     ]
-
-
-def _filled(strip: Array) -> Array:
-    """As many maps as stand in a row; those that are not there are NaN."""
-    full = np.full((IN_ROW, *strip.shape[1:]), np.nan, strip.dtype)
-    full[: len(strip)] = strip
-    return full
-
-
-def _common(shares: Array) -> Array:
-    """Numbers in [-1, 1] in the scale of the whole layer."""
-    return coloured(style.SIGNED, 0.5 + shares / 2)
 
 
 def _probabilities(material: Material) -> Html:

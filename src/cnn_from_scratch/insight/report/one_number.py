@@ -21,22 +21,27 @@ def one_number(material: Material) -> Html:
         raise MissingPart(material.missing)
     told = _told(material)
     place = f"{told.name}[{', '.join(map(str, told.index))}]"
-    verdict = (
-        "the very number that the network computed" if told.adds_up else f"NOT the {told.value:.9g} of the network"
-    )
     return joined(
         [
             paragraph(
                 f"There is nothing else in a network than this, many times: {place} is the largest number that "
                 f"{told.key or 'the model'} gives for test image {material.tried.shown}. A patch of the input is laid "
-                "on the filter, number on number; the products, and the bias where there is one, are added up."
+                "on the filter, number on number; the products, and the bias where there is one, are added up. In the "
+                "picture, dark pixels are large."
             ),
             figure_image(told.plot(), f"Picture: the window, the filter, their products, and the sum {told.total:.6g}"),
             tag("pre", told.parts.formula),
             _table(told, place),
-            paragraph(f"The sum is {told.total:.6g}: {verdict}."),
+            paragraph(f"The sum is {told.total:.6g}: {_verdict(told)}."),
         ]
     )
+
+
+def _verdict(told: Explanation) -> str:
+    away = abs(told.value - told.total)
+    if not told.adds_up:
+        return f"NOT the {told.value:.9g} of the network"
+    return f"the number that the network computed{f', but for rounding of {away:.1g}' if away else ''}"
 
 
 def _told(material: Material) -> Explanation:

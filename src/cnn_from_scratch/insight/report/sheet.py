@@ -77,9 +77,9 @@ figure .pixels{width:26rem;max-width:100%}
 .row{display:grid;grid-template-columns:11rem 1fr;gap:.2rem 1rem;padding:.45rem 0;border-bottom:1px solid var(--line)}
 .label{display:flex;flex-direction:column;font-size:.875rem;overflow-wrap:anywhere}
 .strips{display:flex;flex-wrap:wrap;gap:.3rem}
-.strips .pixels{width:21.5rem;max-width:100%;background:none}
+.strips .pixels{max-width:100%;background:var(--line);border:1px solid var(--line)}
 .strips .one{width:7rem}
-.strips .vector,.strips .strip{width:100%;border:1px solid var(--line)}
+.strips .vector,.strips .strip{width:100%}
 .strips .strip{height:1.8rem}
 .cards{list-style:none;padding:0;margin:1rem 0;display:grid;grid-template-columns:repeat(auto-fill,minmax(13rem,1fr));
 gap:1rem}
