@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -298,6 +299,21 @@ def test_our_own_mistakes_keep_their_traceback(monkeypatch):
 
     monkeypatch.setattr(saved_run, "load_run", broken)
     assert isinstance(cnn("evaluate", "x").exception, ZeroDivisionError)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe that nobody reads is another error there")
+@pytest.mark.parametrize("arguments", [["summary", "digits_cnn"], ["check"], ["--help"]])
+def test_a_reader_that_has_enough_ends_it_in_silence(tmp_path, arguments):
+    reader, writer = os.pipe()
+    os.close(reader)  # as `| head -1` does in the end
+    code = "from cnn_from_scratch.cli import main; main()"
+    try:
+        answer = subprocess.run(
+            [sys.executable, "-c", code, *arguments], stdout=writer, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+        )
+    finally:
+        os.close(writer)
+    assert (answer.returncode, answer.stderr) == (1, "")
 
 
 # --- images as bytes ------------------------------------------------------------------------------------------------

@@ -34,6 +34,8 @@ class PlainErrors(TyperGroup):
         """Run the command; leave with 1 after an error, with 130 after Ctrl-C, with 143 after SIGTERM."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:  # who reads what we print has enough, as in `cnn explain RUN | head`
+            raise  # Typer leaves with 1, in silence
         except USERS as error:
             if ctx.params.get("debug"):
                 raise

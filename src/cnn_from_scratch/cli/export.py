@@ -27,8 +27,9 @@ def export(
 ) -> None:
     """Write a model for other programs: as ONNX for those that run it, as safetensors for PyTorch.
 
-    The batch may have any size. An ONNX file also keeps the names of the classes and how pictures are prepared, so that
-    `cnn predict` takes it as it takes the run.
+    The batch may have any size.
+
+    An ONNX file also keeps the classes and how pictures are prepared: `cnn predict` takes it as it takes the run.
 
     [bold]Examples[/bold]
 

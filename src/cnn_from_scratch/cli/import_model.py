@@ -47,8 +47,9 @@ def import_model(
 ) -> None:
     """Make a run of a model that another program wrote: predict with it, look inside, export it again.
 
-    Nothing in the file is run. What it does not say about images can be said here; otherwise classes are numbers, and
-    pictures are scaled to 0..1.
+    Nothing in the file is run.
+
+    What it does not say about images can be said here; if not, classes are numbers, and pictures are scaled to 0..1.
 
     [bold]Examples[/bold]
 

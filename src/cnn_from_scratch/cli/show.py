@@ -61,8 +61,9 @@ def show(
 
     [bold]trace[/bold]: the same, and the gradients on their way back; also in figures, as trace.csv
 
-    [bold]saliency[/bold], [bold]guided[/bold], [bold]integrated[/bold], [bold]smoothgrad[/bold],
-    [bold]occlusion[/bold], [bold]gradcam[/bold]: where a class is seen; [bold]attributions[/bold]: all six
+    [bold]saliency[/bold], [bold]guided[/bold], [bold]integrated[/bold], [bold]smoothgrad[/bold]: where a class is seen
+
+    [bold]occlusion[/bold], [bold]gradcam[/bold]: by covering, and in maps; [bold]attributions[/bold]: all six
 
     [bold]activation[/bold], [bold]inversion[/bold]: images that excite units most; what layers know of an image
 

@@ -69,8 +69,10 @@ def train(
     """Train a network, and leave a folder with the model, its history, figures and pictures.
 
     Without options every data set is trained by its own recipe; the digits come with the package and take seconds.
-    The test images are looked at once, at the end. Ctrl-C ends the training and keeps what there is; the last line says
-    how to go on.
+
+    The test images are looked at once, at the end.
+
+    Ctrl-C ends the training and keeps what there is; the last line says how to go on.
 
     [bold]Examples[/bold]
 
