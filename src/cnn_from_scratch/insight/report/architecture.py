@@ -58,7 +58,7 @@ def _table(material: Material) -> Html:
     if len(shown) < len(summary.rows):
         rows.append((f"and {len(summary.rows) - len(shown)} more layers", "", "", "", "", ""))
     total = f"{summary.parameters:,}", f"{summary.multiply_adds:,}", readable_bytes(summary.bytes)
-    return table("Layers, for one image", head, [*rows, ("total", "", "", *total)], words=2, class_="total")
+    return table("Layers, for one image", head, [*rows, ("total", "", "", *total)], words=2, class_="total layers")
 
 
 # --- the drawing ----------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ def head(material: Material) -> Html:
     """Title, figures, and what the run says of itself."""
     C, H, W = material.input_shape
     classes = f"{len(material.classes)} classes: " + ", ".join(style.short(str(k), 30) for k in material.classes[:10])
-    more = " ..." if len(material.classes) > 10 else ""
+    more = " and so on" if len(material.classes) > 10 else ""
     size = style.times(C, H, W).replace(" ", "\N{NO-BREAK SPACE}")
     what = f"A network that sorts images of {size} into {classes}{more}."
     return tag(

@@ -27,6 +27,17 @@ FINE = 28
 MOST_CLASSES = 10
 
 
+SIGNED_WORDS = (
+    "White is a weight of zero, blue above, orange below, full colour for the layer's largest weight. A blue side "
+    "beside an orange one finds an edge."
+)
+IN_COLOUR = "Filters of the first layer have the colours that they look for; grey is a weight of zero."
+LATER_WORDS = (
+    "Later filters look at the maps of the layer before, not at pixels: each row is a filter, each column a channel "
+    "that it looks at. White is a weight of zero, blue above, orange below."
+)
+
+
 # --- filters --------------------------------------------------------------------------------------------------------
 
 
@@ -41,17 +52,12 @@ def filters(material: Material) -> Html:
     return joined(
         [
             paragraph(
-                "A filter slides over its input and answers most where the input looks like the filter itself. White "
-                "is a weight of zero, blue above, orange below, full colour for the layer's largest weight. A blue "
-                "side beside an orange one finds an edge; noise without form is a filter that has not learned much."
+                "A filter slides over its input and answers most where the input looks like the filter itself. "
+                + (IN_COLOUR if found[first].params["weight"].shape[1] == 3 else SIGNED_WORDS)
+                + " Noise without form is a filter that has not learned much."
             ),
             _grid(first, found[first], first=True),
-            paragraph(
-                "Later filters look at the maps of the layer before, not at pixels: each row is a filter, each column "
-                "a channel that it looks at."
-            )
-            if large
-            else "",
+            paragraph(LATER_WORDS) if large else "",
             tag("div", *(_grid(key, found[key], first=False) for key in large), class_="pair") if large else "",
         ]
     )

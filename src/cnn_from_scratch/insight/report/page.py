@@ -32,7 +32,7 @@ class Section(NamedTuple):
 
 
 SECTIONS = (
-    Section("again", "Make it again", again, "Guides: Trainings that can be broken off"),
+    Section("again", "Make it again", again, "Guides: A training that can be broken off"),
     Section("architecture", "Architecture", architecture, "The mathematics: Convolution; Reference: layers"),
     Section("curves", "Learning curves", curves, "The mathematics: Losses"),
     Section("rate", "Learning rate", learning_rate, "The mathematics: Optimizers"),

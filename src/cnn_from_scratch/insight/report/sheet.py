@@ -3,8 +3,8 @@
 SHEET = """
 :root{--ink:#1f2328;--soft:#57606a;--line:#d8dee4;--page:#fff;--raised:#f6f8fa;--blue:#0063a0;--orange:#b54708;
 --green:#116329;--fill:#0072b2}
-@media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9da7b3;--line:#30363d;--page:#0d1117;--raised:#161b22;
---blue:#79c0ff;--orange:#ffa657;--green:#7ee787;--fill:#388bfd}}
+@media screen and (prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9da7b3;--line:#30363d;--page:#0d1117;
+--raised:#161b22;--blue:#79c0ff;--orange:#ffa657;--green:#7ee787;--fill:#388bfd}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--page);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
@@ -45,6 +45,7 @@ thead th{color:var(--soft);white-space:nowrap;vertical-align:bottom}
 tbody th{white-space:nowrap}
 th:first-child{padding-left:0}
 td code{display:block;min-width:11rem;overflow-wrap:anywhere}
+.layers tbody th{white-space:normal;overflow-wrap:anywhere;min-width:5.5rem}
 .total tbody tr:last-child>*{font-weight:650;border-top:2px solid var(--line)}
 .wide{min-width:8rem;width:12rem;vertical-align:middle}
 .meter{background:var(--fill);height:.75rem;border-radius:2px;min-width:1px}
@@ -61,7 +62,7 @@ td code{display:block;min-width:11rem;overflow-wrap:anywhere}
 .pair{display:flex;flex-wrap:wrap;gap:0 2.5rem;align-items:flex-start}
 .pair>*{min-width:0;max-width:100%}
 figure{margin:.8rem 0;max-width:100%}
-figcaption{color:var(--soft);font-size:.875rem;max-width:26rem}
+figcaption{overflow-wrap:anywhere;color:var(--soft);font-size:.875rem;max-width:26rem}
 figure .card{max-width:100%}
 .pixels{image-rendering:pixelated;display:block;width:100%;height:auto}
 figure .pixels{width:26rem;max-width:100%}
