@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from docutils import nodes
+from names import linked, names_of
 from sphinx.addnodes import desc_content
 
 STARTS = re.compile(r"^(argmin_\w+ |sum_\{|[A-Za-z_]\w*(\[[^\]]*\])?( =| <-| - \w+ =|, \w+ =))")
@@ -20,12 +21,12 @@ def show_formulas(app: Any, what: str, name: str, thing: Any, options: Any, line
     """Turn a first paragraph that is a formula into a block of code, and keep the signs of the others as they are."""
     end = next((at for at, line in enumerate(lines) if not line.strip()), len(lines))
     formula = lines[:end] if lines and STARTS.match(lines[0]) else []
-    rest = plain_signs(lines[len(formula) :])
+    rest = plain_signs(lines[len(formula) :], names_of(thing, name))
     block = [".. code-block:: text", "   :class: formula", "", *("   " + line.replace("`", "") for line in formula), ""]
     lines[:] = [*(block if formula else []), *rest]
 
 
-def plain_signs(lines: list[str]) -> list[str]:
+def plain_signs(lines: list[str], own: frozenset[str]) -> list[str]:
     """Stars and bars of prose are products and absolute values; a pair of stars around words is markup."""
     found, code, literal = [], False, False
     for line in lines:
@@ -35,7 +36,7 @@ def plain_signs(lines: list[str]) -> list[str]:
             code = True
         if literal and line.strip() and not line.startswith(" "):
             literal = False
-        found.append(line if code or literal else escaped(line))
+        found.append(line if code or literal else linked(escaped(line), own))
         literal = literal or line.rstrip().endswith("::")
     return found
 
