@@ -15,7 +15,7 @@ from ladder import REAL_DATA
 from PIL import Image
 
 from cnn_from_scratch import __version__
-from cnn_from_scratch.cli import errors, saved_run
+from cnn_from_scratch.cli import errors, letters, saved_run
 from cnn_from_scratch.cli.catalogue import usual_input
 from cnn_from_scratch.cli.saved_run import load_run, run_metadata
 from cnn_from_scratch.cli.source import PixelSource, normalization_of
@@ -314,6 +314,28 @@ def test_a_reader_that_has_enough_ends_it_in_silence(tmp_path, arguments):
     finally:
         os.close(writer)
     assert (answer.returncode, answer.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "sign"), [("ascii", b". im2col"), ("cp437", b"\xfa im2col"), ("utf-8", "· im2col".encode())]
+)
+def test_letters_that_a_terminal_lacks_have_others_for_them(tmp_path, encoding, sign):
+    (tmp_path / "exercises").mkdir()
+    code = "from cnn_from_scratch.cli import main; main()"
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    for arguments in (["--new"], ["im2col"]):
+        command = [sys.executable, "-c", code, "check", *arguments]
+        answer = subprocess.run(command, capture_output=True, cwd=tmp_path, env=environment, check=False)
+        assert answer.stderr == b""
+    assert answer.stdout.startswith(sign)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437"])
+def test_every_letter_of_ours_has_one_for_it(encoding):
+    letters.print_everywhere()
+    text = "".join(letters.LIKE) + "\u4e00"
+    assert text.encode(encoding, errors="cnn.like")[-1:] == b"?"
+    assert len(text.encode(encoding, errors="cnn.like")) == len(text)
 
 
 # --- images as bytes ------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""One command, `cnn`: train, evaluate, predict, show, explain, summary, import, export, data, check."""
+"""One command, `cnn`: train, evaluate, predict, show, explain, report, summary, import, export, data, check."""
 
 from __future__ import annotations
 
@@ -8,5 +8,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line; what it needs is imported only then."""
     from .app import app
+    from .letters import print_everywhere
 
+    print_everywhere()
     app(prog_name="cnn")
