@@ -29,6 +29,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "formulas",
+    "links",
 ]
 exclude_patterns = ["_build", "_ext", "_static/mathjax", "**.ipynb_checkpoints"]
 default_role = "code"

@@ -89,6 +89,50 @@ def test_links_of_the_root_lead_to_the_pages_of_the_site(link, turned):
     )
 
 
+@pytest.mark.parametrize(
+    ("page", "link", "turned"),
+    [
+        ("start", "../notebooks/01_backpropagation.ipynb", "/notebooks/01_backpropagation.ipynb"),
+        ("guides/teach", "../../CONTRIBUTING.md#order", "/project/contributing.md#order"),
+        ("guides/teach", "../notebooks/index.md", "../notebooks/index.md"),
+        ("start", "../src/a.py", "../src/a.py"),
+    ],
+)
+def test_links_to_committed_files_lead_to_their_pages(page, link, turned):
+    from links import turn
+
+    source = [f"See [this]({link})."]
+    turn(None, page, source)
+    assert source == [f"See [this]({turned})."]
+
+
+def test_links_of_committed_pages_lead_to_committed_files():
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split(
+        "\n"
+    )
+    if "docs/start.md" not in tracked:
+        pytest.skip("this is no clone")
+    places = {ROOT / name for name in tracked} | {place for name in tracked for place in (ROOT / name).parents}
+    for page in (ROOT / name for name in tracked if name.endswith(".md")):
+        text = re.sub(r"^(`{3,}).*?^\1", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+        for link in re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", text):
+            assert Path(os.path.normpath(page.parent / link)) in places, f"{page.relative_to(ROOT)}: {link}"
+
+
+def test_the_page_of_the_command_line_has_every_option():
+    import typer
+    from command_line import page
+
+    from cnn_from_scratch.cli.app import app
+
+    text = page()
+    for name, command in typer.main.get_command(app).commands.items():
+        section = text.partition(f"\ncnn {name}\n---")[2].partition("\n---")[0]
+        for param in command.params:
+            shown = param.name.upper() if param.param_type_name == "argument" else param.opts[0]
+            assert f"   * - ``{shown}" in section, (name, shown)
+
+
 def test_links_inside_a_notebook_lead_to_its_headings(tmp_path):
     from made_pages import _copy_notebooks
 

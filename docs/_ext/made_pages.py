@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import command_line
 from formulas import STARTS, escaped
 from sphinx.pycode import ModuleAnalyzer
 
@@ -47,6 +48,7 @@ TITLES = {
 def write(docs: Path) -> None:
     """All of them. A file that is as it should be is left alone, so that Sphinx does not read it again."""
     pages = {docs / "api" / f"{room}.rst": _room(room) for room in ROOMS}
+    pages[docs / "api" / "command_line.rst"] = command_line.page()
     for name, page in ROOT_FILES.items():
         pages[docs / "project" / f"{page}.md"] = _root_file((docs.parent / name).read_text(encoding="utf-8"))
     for path, text in pages.items():
