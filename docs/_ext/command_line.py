@@ -11,6 +11,12 @@ import typer
 from formulas import escaped
 
 MARKUP = re.compile(r"\[/?bold\]")
+OPTION = re.compile(r"(?<!\S)(--[a-z-]+)")
+SAID = (
+    "``cnn COMMAND --help`` says the same in the terminal.",
+    "What is not given to ``cnn train`` is taken from the recipe of the data set; ``metrics.json`` of a run holds the",
+    "whole command, with every value that was used.",
+)
 
 
 def page() -> str:
@@ -18,7 +24,7 @@ def page() -> str:
     from cnn_from_scratch.cli.app import app
 
     program: Any = typer.main.get_command(app)
-    lines = ["The command line", "================", "", "``cnn COMMAND --help`` says the same in the terminal.", ""]
+    lines = ["The command line", "================", "", *SAID, ""]
     for name, command in program.commands.items():
         lines += [f"cnn {name}", "-" * (len(name) + 4), "", *_said(command.help), *_table(command.params)]
     return "\n".join(lines)
@@ -28,7 +34,7 @@ def _said(text: str) -> Iterator[str]:
     """What a command does, in paragraphs, and its examples."""
     does, _, examples = MARKUP.sub("", text).partition("\n\nExample")
     for paragraph in does.split("\n\n"):
-        yield from (*map(escaped, paragraph.splitlines()), "")
+        yield from (*(OPTION.sub(r"``\1``", escaped(line)) for line in paragraph.splitlines()), "")
     if examples:
         yield from (".. code-block:: sh", "", *("   " + line for line in examples.splitlines()[2:] if line), "")
 
@@ -47,7 +53,7 @@ def _names(param: Any) -> list[str]:
 
 def _help(param: Any) -> str:
     """Its help, what may be chosen, and the default where it is said."""
-    text = escaped(MARKUP.sub("", param.help or "").replace("`", ""))
+    text = OPTION.sub(r"``\1``", escaped(MARKUP.sub("", param.help or "").replace("`", "")))
     kind = param.type_descriptor.annotation
     if isinstance(kind, type) and issubclass(kind, Enum):
         text += f" One of {', '.join(f'``{choice.value}``' for choice in kind)}."

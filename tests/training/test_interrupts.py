@@ -158,10 +158,11 @@ def test_what_comes_after_the_last_check_is_not_lost():
 def test_no_thread_and_no_process_is_left(shards):
     options = everything()
     options["callbacks"].append(Press(5))
+    before = psutil.Process().children()  # other tests may have left Python's own servers of processes
     with pytest.raises(KeyboardInterrupt) as caught:
         quick(network(), bars(71), **options, shards=shards)
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith(("cnn-", "prefetch"))] == []
-    assert psutil.Process().children() == []
+    assert psutil.Process().children() == before
     assert caught.tb is not None  # whoever looks at the traceback keeps nothing alive
 
 

@@ -112,10 +112,10 @@ def float_dtype(function: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
     dtype('float32')
     """
     try:
-        meant = np.dtype(dtype)
+        meant = None if dtype is None or isinstance(dtype, np.generic) else np.dtype(dtype)  # a number means none
     except (TypeError, ValueError):
         meant = None
-    if dtype is None or meant is None or meant.kind != "f":
+    if meant is None or meant.kind != "f":
         raise TypeError(f"{function}: dtype must be a dtype of floats, got {dtype!r}")
     return meant
 
