@@ -153,7 +153,8 @@ def test_hints_come_one_at_a_time(name):
     for number, hint in enumerate(EXERCISES[name].hints, 1):
         result = cnn("check", name, "--hint", number)
         assert result.exit_code == 0
-        assert result.output == f"{name}, hint {number} of 3: {hint}\n"
+        assert " ".join(result.output.split()) == f"{name}, hint {number} of 3: {hint}"
+        assert max(map(len, result.output.splitlines())) <= 76
 
 
 @pytest.mark.parametrize("name", EXERCISES)

@@ -41,7 +41,7 @@ def check(
     cnn check im2col --hint 1
     """
     from ..exercises import EXERCISES, check_file, find_exercise
-    from .check_output import Progress, print_all, print_one
+    from .check_output import Progress, print_all, print_one, wrapped
 
     if name is None and (hint is not None or solution):
         raise typer.BadParameter("name the exercise, as in: cnn check im2col --hint 1", param_hint="NAME")
@@ -50,7 +50,7 @@ def check(
         _write(folder, [exercise.name for exercise in chosen])
         return
     if hint is not None:
-        typer.echo(f"{chosen[0].name}, hint {hint} of 3: {chosen[0].hints[hint - 1]}")
+        typer.echo("\n".join(wrapped(f"{chosen[0].name}, hint {hint} of 3: {chosen[0].hints[hint - 1]}")))
     if solution:
         _tell_solution(chosen[0])
     if hint is not None or solution:

@@ -81,16 +81,17 @@ def print_one(verdict: Verdict, folder: Path) -> None:
     for section in verdict.sections:
         out.print(Text(f"\n{section.title}", style="bold cyan" if section.title == "Likely" else "cyan"))
         for line in section.lines:
-            for part in _wrapped(line) if section.title in PROSE else [line]:
+            for part in wrapped(line) if section.title in PROSE else [line]:
                 out.print(Text(f"  {part}".rstrip()))
     _print_printed(out, verdict)
     _print_next(verdict, folder)
 
 
-def _wrapped(line: str) -> list[str]:
+def wrapped(line: str) -> list[str]:
     """Words in lines that the terminal, and the eye, can hold."""
     width = min(shutil.get_terminal_size().columns, 100) - 4
-    return textwrap.wrap(line, width, subsequent_indent="  " if line.startswith("- ") else "") or [""]
+    after = "  " if line.startswith("- ") else ""
+    return textwrap.wrap(line, width, subsequent_indent=after, break_on_hyphens=False) or [""]
 
 
 def _state(verdict: Verdict) -> str:
@@ -116,5 +117,6 @@ def _print_next(verdict: Verdict, folder: Path) -> None:
     elif verdict.state == "missing":
         said = f"Write it with: cnn check --new{where}"
     else:
-        said = f"Read before: {EXERCISES[verdict.name].read}.\nStuck? cnn check {verdict.name} --hint 1"
+        before = wrapped(f"Read before: {EXERCISES[verdict.name].read}.")
+        said = "\n".join([*before, f"Stuck? cnn check {verdict.name} --hint 1"])
     console().print(Text(f"\n{said}", style="dim"))
