@@ -16,6 +16,7 @@ from ..errors import LimitError
 from ..typing import Array
 
 GIB = 1 << 30
+LARGEST = int(np.finfo(np.float64).max)
 CGROUPS = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
 """Where Linux says how much memory a container may use."""
 
@@ -34,6 +35,8 @@ def check_number(function: str, name: str, value: object, *, finite: bool = True
         raise TypeError(f"{function}: {name} must be a number, got {value!r}")
     if finite and not _is_finite(value):
         raise ValueError(f"{function}: {name} must be finite, got {value!r}")
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise ValueError(f"{function}: {name} must fit into a float, got {value!r}")
 
 
 def _is_finite(value: float | np.integer[npt.NBitBase] | np.floating[npt.NBitBase]) -> bool:
@@ -155,9 +158,13 @@ def check_memory(shape: tuple[int, ...], dtype: npt.DTypeLike, what: str = "") -
         ...
     cnn_from_scratch.errors.LimitError: example: an array of shape (1048576, 1073741824) would take 4194304.0 GiB; ...
     """
+    shape = tuple(map(int, shape))  # small integers of NumPy would overflow
     size = math.prod(shape) * np.dtype(dtype).itemsize
     if size > total_memory():
+        gib = f"{size / GIB:.1f}" if size <= LARGEST else "too many"
         raise LimitError(
-            f"{what}an array of shape {tuple(shape)} would take {size / GIB:.1f} GiB; "
+            f"{what}an array of shape {shape} would take {gib} GiB; "
             f"there are {total_memory() / GIB:.1f} GiB of memory in all"
         )
+    if not size and math.prod(n or 1 for n in shape) > np.iinfo(np.intp).max // 16:  # NumPy refuses it, empty or not
+        raise LimitError(f"{what}an array of shape {shape} has sizes beyond what an array can have")
