@@ -295,7 +295,7 @@ def test_export_needs_a_file_to_write(run):
 def test_without_the_package_one_sentence(run, tmp_path, monkeypatch):
     tiny(tmp_path / "a.onnx")
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
-    sentence = "the package onnx is not installed; pip install 'cnn-from-scratch[onnx]' brings it\n"
+    sentence = "the package onnx is not installed; pip install onnx brings it\n"
     assert error("import", "a.onnx") == f"cnn: load_onnx: {sentence}"
     assert error("summary", "a.onnx") == f"cnn: load_onnx: {sentence}"
     assert error("export", run, "--onnx", "b.onnx") == f"cnn: save_onnx: {sentence}"

@@ -24,6 +24,6 @@ def require_onnx(function: str) -> ModuleType:
         import onnx
     except ImportError as error:
         raise MissingPackageError(
-            f"{function}: the package onnx is not installed; pip install 'cnn-from-scratch[onnx]' brings it"
+            f"{function}: the package onnx is not installed; pip install onnx brings it"
         ) from error
     return onnx
