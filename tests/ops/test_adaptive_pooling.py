@@ -19,7 +19,7 @@ from ladder import (
 )
 
 from cnn_from_scratch import ops
-from cnn_from_scratch.errors import ShapeError
+from cnn_from_scratch.errors import LimitError, ShapeError
 from cnn_from_scratch.ops import is_hwnc, to_hwnc
 
 POOLS = {
@@ -239,3 +239,14 @@ def test_bad_arrays_are_named(pool):
         with pytest.raises(error) as caught:
             call()
         assert str(caught.value) == message
+
+
+@pytest.mark.fault("absurd-memory")
+@pytest.mark.parametrize("kind", ["avg", "max"])
+def test_more_cells_than_anybody_means(kind):
+    forward = getattr(ops, f"adaptive_{kind}_pool_forward")
+    with pytest.raises(LimitError) as caught:
+        forward(np.zeros((1, 1, 2, 2)), (1024, 1024))
+    said = "output_size must make at most 262144 cells here, got (1024, 1024)"
+    assert str(caught.value) == f"adaptive_{kind}_pool_forward: {said}"
+    assert forward(np.zeros((1, 1, 600, 600)), None)[0].shape == (1, 1, 600, 600)  # as many as there are pixels

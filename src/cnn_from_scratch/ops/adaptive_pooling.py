@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import LimitError, ShapeError
 from ..typing import Array
 from .dtypes import float_op
 from .utils import check_rank, check_shape, empty_nchw, zeros_nchw
@@ -52,6 +53,8 @@ def adaptive_avg_pool_forward(x: Array, output_size: OutputSize) -> tuple[Array,
     ------
     ShapeError
         If x is not 4-d or has no pixel, or a size is out of range.
+    LimitError
+        If there would be more cells than pixels, and more than 262,144.
     TypeError
         If x is not float32 or float64 (float16 computes in float32 and comes back float16).
 
@@ -179,6 +182,8 @@ def adaptive_max_pool_forward(x: Array, output_size: OutputSize) -> tuple[Array,
     ------
     ShapeError
         If x is not 4-d or has no pixel, or a size is out of range.
+    LimitError
+        If there would be more cells than pixels, and more than 262,144.
     TypeError
         If x is not float32 or float64 (float16 computes in float32 and comes back float16).
 
@@ -260,6 +265,9 @@ def _add_at_maximum(dy: Array, x: Array, dx: Array) -> None:
     dx[n, c, h, w] += dy
 
 
+MOST_CELLS = 1 << 18
+"""Of an image that has fewer pixels: each cell is a call of NumPy."""
+
 # --- cells ----------------------------------------------------------------------------------------------------------
 
 
@@ -279,4 +287,7 @@ def cell_counts(function: str, x: Array, output_size: OutputSize) -> tuple[int, 
     whole = all(isinstance(s, int | np.integer) and not isinstance(s, bool) and s >= 1 for s in sizes)
     if len(pair) != 2 or not whole:
         raise ShapeError(f"{function}: output_size must be an int >= 1, None or a pair of them, got {output_size!r}")
+    if math.prod(map(int, sizes)) > max(H * W, MOST_CELLS):
+        most = max(H * W, MOST_CELLS)
+        raise LimitError(f"output_size must make at most {most} cells here, got {output_size!r}")  # float_op says where
     return int(sizes[0]), int(sizes[1])
