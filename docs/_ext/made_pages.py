@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-import command_line
+import options_page
 from formulas import STARTS, escaped
 from sphinx.pycode import ModuleAnalyzer
 
@@ -48,7 +48,7 @@ TITLES = {
 def write(docs: Path) -> None:
     """All of them. A file that is as it should be is left alone, so that Sphinx does not read it again."""
     pages = {docs / "api" / f"{room}.rst": _room(room) for room in ROOMS}
-    pages[docs / "api" / "command_line.rst"] = command_line.page()
+    pages[docs / "api" / "command_line.rst"] = options_page.page()
     for name, page in ROOT_FILES.items():
         pages[docs / "project" / f"{page}.md"] = _root_file((docs.parent / name).read_text(encoding="utf-8"))
     for path, text in pages.items():
