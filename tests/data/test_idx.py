@@ -61,7 +61,7 @@ def test_the_digest_is_of_the_content(tmp_path):
 
 
 GOOD = idx(np.arange(12, dtype=np.uint8).reshape(3, 4))
-PACKED = gzip.compress(GOOD)
+PACKED = gzip.compress(GOOD, mtime=0)
 
 
 @pytest.mark.fault("damaged-file")
@@ -80,8 +80,8 @@ PACKED = gzip.compress(GOOD)
         (GOOD[:9], FormatError, "truncated: it ends within the sizes of its 2 axes"),
         (GOOD[:-1], FormatError, "truncated: claims shape (3, 4), 12 bytes, but holds 11"),
         (GOOD + b"!", FormatError, "goes on after the 12 bytes of its shape (3, 4)"),
-        (gzip.compress(GOOD + b"!"), FormatError, "goes on after the 12 bytes of its shape (3, 4)"),
-        (gzip.compress(GOOD[:-1]), FormatError, "truncated: claims shape (3, 4), 12 bytes, but holds 11"),
+        (gzip.compress(GOOD + b"!", mtime=0), FormatError, "goes on after the 12 bytes of its shape (3, 4)"),
+        (gzip.compress(GOOD[:-1], mtime=0), FormatError, "truncated: claims shape (3, 4), 12 bytes, but holds 11"),
         (
             PACKED[:-9],
             FormatError,
@@ -95,7 +95,7 @@ PACKED = gzip.compress(GOOD)
             "claims shape (2147483648, 28, 28), 1683627180032 bytes; at most 1073741824 are accepted",
         ),
         (
-            gzip.compress(b"\0\0\x08\x03" + struct.pack(">3I", 2**31, 28, 28)),
+            gzip.compress(b"\0\0\x08\x03" + struct.pack(">3I", 2**31, 28, 28), mtime=0),
             LimitError,
             "claims shape (2147483648, 28, 28), 1683627180032 bytes; at most 1073741824 are accepted",
         ),
